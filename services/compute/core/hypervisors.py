@@ -1,0 +1,80 @@
+"""What the agent needs of a hypervisor.
+
+Every method may be called twice with the same effect as once; all block, so the agent gives each guest its own thread.
+Errors are the platform's: `NotFound` (no such guest here), `HostFailed` (this host can't, another may),
+`Unavailable` (try again soon), `Conflict`, `InvalidInput` (no host ever could).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from services.compute.core.guests import GuestFound, GuestSpec, PowerState
+
+
+class HostFacts(BaseModel):
+    """One host's capacity and kind, as its hypervisor tells."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    host: str                # name on the bus, in the API and in placement
+    address: str             # for hypervisor_show's host_ip
+    hypervisor_type: str     # "QEMU", "KVM", "simulated"
+    hypervisor_version: int  # libvirt's form: major*1000000 + minor*1000 + micro
+    vcpus: int
+    memory_mib: int
+    disk_gib: int
+    cpu_info: dict[str, object] = {}
+    traits: tuple[str, ...] = ()
+    memory_reserved_mib: int = 0
+    disk_free_gib: int = 0
+
+
+GuestWatcher = Callable[[UUID, PowerState | None], None]
+"""Told (server id, new power state); None when the guest is gone."""
+
+
+class Hypervisor(Protocol):
+    def facts(self) -> HostFacts: ...
+
+    def create(self, spec: GuestSpec, image: Path) -> PowerState:
+        """Make disk, config drive and guest from a cached image, and power on.
+
+        A guest that exists already is only powered on.  What a dead earlier try left is made good.
+        """
+
+    def start(self, server_id: UUID) -> PowerState: ...
+
+    def stop(self, server_id: UUID, *, patience_s: float) -> PowerState:
+        """Ask the guest to shut down, again every few seconds; pull the plug after `patience_s` (0: at once)."""
+
+    def reboot(self, server_id: UUID, *, patience_s: float) -> PowerState:
+        """Shut down in the guest and start again; after `patience_s` (0: at once) reset hard."""
+
+    def destroy(self, server_id: UUID) -> None:
+        """Guest, disk, config drive, console log: gone.  None there is fine."""
+
+    def state(self, server_id: UUID) -> PowerState:  # NotFound
+        ...
+
+    def guests(self) -> list[GuestFound]:
+        """Only guests of this cloud and this host; others' domains are never looked at."""
+
+    def leftovers(self) -> set[UUID]:
+        """Ids that have files here but no guest."""
+
+    def console(self, server_id: UUID, *, max_bytes: int) -> bytes:  # NotFound
+        """The newest bytes that the guest wrote to its serial console."""
+
+    def watch(self, watcher: GuestWatcher) -> None:
+        """Call `watcher` whenever a guest of ours changes by itself or by us, from a thread of the driver's."""
+
+    def ping(self) -> None:
+        """Return if the hypervisor answers; Unavailable otherwise."""
+
+    def close(self) -> None: ...
