@@ -26,7 +26,7 @@ class Message(BaseModel):
 class Call(Message, Generic[R]):
     """A question with an answer of type R.  Delivered at least once: answering twice must do no harm."""
 
-    queue: ClassVar[str]        # "compute" (any worker) or, for one host, the prefix of "compute.host.<name>"
+    queue: ClassVar[str]  # "compute" (any worker) or, for one host, the prefix of "compute.host.<name>"
     timeout_s: ClassVar[float]  # after this long nobody starts on it, and the caller stops waiting
 
     @classmethod
@@ -36,7 +36,7 @@ class Call(Message, Generic[R]):
         if adapter is None:
             adapter = TypeAdapter(cls._declared_answer())
             cls._answer_type = adapter  # type: ignore[attr-defined]
-        return adapter  # type: ignore[no-any-return]
+        return adapter
 
     @classmethod
     def _declared_answer(cls) -> Any:
@@ -73,7 +73,7 @@ class Envelope(BaseModel):
     version: int = 1
     body: dict[str, Any]
     deadline: datetime | None = None  # calls only
-    reply_to: str | None = None       # calls only
+    reply_to: str | None = None  # calls only
     request_id: str | None = None
     saga_id: UUID | None = None
     project_id: str | None = None

@@ -1,0 +1,45 @@
+"""Who asks: a verified token's user, scope and roles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Made only from a verified token; no header of a client's reaches it."""
+
+    user_id: str
+    user_domain_id: str
+    issued_at: datetime
+    expires_at: datetime
+    audit_ids: tuple[str, ...]  # own id first, id of the first token in the chain last
+    methods: tuple[str, ...] = ()
+    project_id: str | None = None
+    project_domain_id: str | None = None
+    domain_id: str | None = None
+    is_system: bool = False
+    is_admin_project: bool = False
+    roles: frozenset[str] = frozenset()  # names, implied ones included
+    role_ids: frozenset[str] = frozenset()
+    token: str = field(default="", repr=False, compare=False)
+
+    @property
+    def is_admin(self) -> bool:
+        return "admin" in self.roles
+
+    @property
+    def is_service(self) -> bool:
+        """One of Pileus's own processes."""
+        return "service" in self.roles
+
+    def facts(self) -> dict[str, Any]:
+        """What policy checks may look at."""
+        return {
+            "user_id": self.user_id,
+            "project_id": self.project_id,
+            "domain_id": self.domain_id,
+            "system_scope": "all" if self.is_system else None,
+        }

@@ -1,0 +1,139 @@
+"""Who may do what: one named rule per operation, declared next to its route.
+
+A rule's check is written in the field's own words (the syntax that `policy.yaml` files of OpenStack use):
+
+    role:admin    project_id:%(project_id)s    user_id:%(user_id)s    system_scope:all    rule:other    @    !
+    and    or    not    ( )
+
+`%(name)s` is a field of the thing acted on.  Checks are parsed when they are declared, so a typing error stops the start.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from common.auth.callers import Caller
+from common.errors import Forbidden, InvalidInput
+
+Target = Mapping[str, Any]
+Check = Callable[["Policy", Caller, Target], bool]
+
+_WORDS = re.compile(r"\s*(\(|\)|(?:%\(\w+\)s|[^\s()])+)")
+
+SHARED = {
+    "admin": "role:admin",
+    "service": "role:service",
+    "admin_or_service": "role:admin or role:service",
+    "project_reader": "role:reader and project_id:%(project_id)s",
+    "project_member": "role:member and project_id:%(project_id)s",
+    "project_manager": "role:manager and project_id:%(project_id)s",
+    "project_reader_or_admin": "rule:admin or rule:project_reader",
+    "project_member_or_admin": "rule:admin or rule:project_member",
+    "project_manager_or_admin": "rule:admin or rule:project_manager",
+    "reader": "role:admin or role:reader",
+    "member": "role:admin or role:member",
+    "everybody": "@",
+}
+
+
+class Policy:
+    """The rules of one service."""
+
+    def __init__(self, rules: Mapping[str, str], overrides: Mapping[str, str] | None = None) -> None:
+        written = SHARED | dict(rules)
+        if unknown := sorted(set(overrides or {}) - set(written)):
+            raise InvalidInput(f"Unknown policy rules: {', '.join(unknown)}")
+        self.rules = written | dict(overrides or {})
+        self._checks = {name: parse(text) for name, text in self.rules.items()}
+        for name, text in self.rules.items():
+            if missing := [word[5:] for word in _split(text) if word.startswith("rule:") and word[5:] not in written]:
+                raise InvalidInput(f"Policy rule '{name}' uses unknown rules: {', '.join(missing)}")
+
+    def allows(self, rule: str, caller: Caller, target: Target | None = None) -> bool:
+        """Without a target, the thing acted on is the caller's own project."""
+        return self._checks[rule](self, caller, caller.facts() if target is None else target)
+
+    def must(self, rule: str, caller: Caller, target: Target | None = None) -> None:
+        """Forbidden, naming the rule, unless it allows."""
+        if not self.allows(rule, caller, target):
+            raise Forbidden(f"Policy doesn't allow {rule} to be performed.", rule=rule, user_id=caller.user_id)
+
+
+def parse(text: str) -> Check:
+    """The check that `text` spells.  InvalidInput"""
+    words = _split(text)
+    check = _either(words)
+    if words:
+        raise InvalidInput(f"Policy check '{text}': unexpected '{words[0]}'")
+    return check
+
+
+def _split(text: str) -> list[str]:
+    return [match[1] for match in _WORDS.finditer(text)]
+
+
+def _either(words: list[str]) -> Check:
+    checks = _joined(words, "or", _both)
+    return checks[0] if len(checks) == 1 else lambda *asked: any(check(*asked) for check in checks)
+
+
+def _both(words: list[str]) -> Check:
+    checks = _joined(words, "and", _one)
+    return checks[0] if len(checks) == 1 else lambda *asked: all(check(*asked) for check in checks)
+
+
+def _joined(words: list[str], by: str, part: Callable[[list[str]], Check]) -> list[Check]:
+    checks = [part(words)]
+    while words and words[0] == by:
+        words.pop(0)
+        checks.append(part(words))
+    return checks
+
+
+def _one(words: list[str]) -> Check:
+    if not words:
+        raise InvalidInput("Policy check ends too early")
+    word = words.pop(0)
+    if word == "not":
+        inner = _one(words)
+        return lambda *asked: not inner(*asked)
+    if word == "(":
+        inner = _either(words)
+        if not words or words.pop(0) != ")":
+            raise InvalidInput("Policy check lacks a closing parenthesis")
+        return inner
+    return _simple(word)
+
+
+def _simple(word: str) -> Check:
+    if word in ("@", "!"):
+        return lambda *_: word == "@"
+    kind, colon, match = word.partition(":")
+    if not colon:
+        raise InvalidInput(f"Policy check '{word}' is none of the known forms")
+    if kind == "role":
+        return lambda _, caller, __: match in caller.roles
+    if kind == "rule":
+        return lambda policy, caller, target: policy._checks[match](policy, caller, target)
+    return lambda _, caller, target: _field_matches(caller.facts().get(kind), match, target)
+
+
+def _field_matches(own: Any, match: str, target: Target) -> bool:
+    if own is None:
+        return False
+    named = re.fullmatch(r"%\((\w+)\)s", match)
+    wanted = target.get(named[1]) if named else match
+    return wanted is not None and str(own) == str(wanted)
+
+
+def merged(*parts: Iterable[tuple[str, str]] | Mapping[str, str]) -> dict[str, str]:
+    """Several nouns' rules as one; a name declared twice is a mistake.  InvalidInput"""
+    rules: dict[str, str] = {}
+    for part in parts:
+        for name, check in dict(part).items():
+            if name in rules:
+                raise InvalidInput(f"Policy rule '{name}' is declared twice")
+            rules[name] = check
+    return rules

@@ -1,0 +1,173 @@
+"""Tokens: signed by identity (JWS, Ed25519, rotating keys), verified by each service with no call per request.
+
+Revocation is a short list of `Revocation`s that identity pushes over the bus and serves over HTTP.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from pydantic import BaseModel, ConfigDict
+
+from common.auth.callers import Caller
+from common.errors import Unauthenticated, Unavailable
+
+ALGORITHM = "EdDSA"
+LONGEST_TOKEN = 8192
+NOT_VALID = "The request you have made requires authentication."
+
+PublicKeys = Mapping[str, Ed25519PublicKey]
+"""Key id -> key; identity's current and former keys."""
+
+
+class Revocation(BaseModel):
+    """Ends every token that matches all that is set and was issued at or before `issued_before`."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: int
+    audit_id: str | None = None  # this one token
+    audit_chain_id: str | None = None  # it and all that were rescoped from it
+    user_id: str | None = None
+    project_id: str | None = None
+    domain_id: str | None = None
+    role_id: str | None = None
+    issued_before: datetime
+    expires_at: datetime  # no token that it could end lives longer
+
+    def ends(self, caller: Caller) -> bool:
+        return caller.issued_at <= self.issued_before and all(
+            (
+                self.audit_id in (None, caller.audit_ids[0]),
+                self.audit_chain_id in (None, caller.audit_ids[-1]),
+                self.user_id in (None, caller.user_id),
+                self.project_id in (None, caller.project_id),
+                self.domain_id in (None, caller.domain_id, caller.user_domain_id, caller.project_domain_id),
+                self.role_id is None or self.role_id in caller.role_ids,
+            )
+        )
+
+
+def sign(caller: Caller, *, key: Ed25519PrivateKey, key_id: str) -> str:
+    """The token that says who `caller` is, until `caller.expires_at`."""
+    return jwt.encode(_claims(caller), key, algorithm=ALGORITHM, headers={"kid": key_id})
+
+
+def read_token(token: str, keys: PublicKeys) -> Caller:
+    """Who the token speaks for, if one of `keys` signed it and it has not expired.  Unauthenticated"""
+    try:
+        if len(token) > LONGEST_TOKEN:
+            raise Unauthenticated(NOT_VALID)
+        key = keys[jwt.get_unverified_header(token)["kid"]]
+        claims = jwt.decode(token, key, algorithms=[ALGORITHM], options={"require": ["exp", "iat", "sub"]})
+        return _caller(claims, token)
+    except (jwt.InvalidTokenError, KeyError, TypeError, ValueError) as error:
+        raise Unauthenticated(NOT_VALID) from error
+
+
+# fmt: off
+_NAMES = {  # claim -> field of Caller
+    "sub": "user_id",      "udn": "user_domain_id",
+    "prj": "project_id",   "pdn": "project_domain_id",
+    "dom": "domain_id",    "sys": "is_system",
+    "met": "methods",      "aud_ids": "audit_ids",
+    "rol": "roles",        "rid": "role_ids",
+    "adm": "is_admin_project",
+}
+# fmt: on
+
+
+def _claims(caller: Caller) -> dict[str, Any]:
+    claims = {
+        claim: value for claim, name in _NAMES.items() if (value := getattr(caller, name)) not in (None, False, ())
+    }
+    claims |= {"iat": caller.issued_at.timestamp(), "exp": caller.expires_at.timestamp()}
+    return {claim: sorted(value) if isinstance(value, frozenset) else value for claim, value in claims.items()}
+
+
+def _caller(claims: Mapping[str, Any], token: str) -> Caller:
+    known: dict[str, Any] = {name: claims[claim] for claim, name in _NAMES.items() if claim in claims}
+    return Caller(
+        **known
+        | {
+            "methods": tuple(known.get("methods", ())),
+            "audit_ids": tuple(known["audit_ids"]),
+            "roles": frozenset(known.get("roles", ())),
+            "role_ids": frozenset(known.get("role_ids", ())),
+            "issued_at": datetime.fromtimestamp(claims["iat"], UTC),
+            "expires_at": datetime.fromtimestamp(claims["exp"], UTC),
+            "token": token,
+        }
+    )
+
+
+@dataclass
+class TokenVerifier:
+    """Checks tokens for one process: signature, expiry, revocation.  Thread-safe.
+
+    `fetch_keys` and `fetch_revocations` ask identity; revocations also arrive by `revoke` from the bus.
+    """
+
+    fetch_keys: Callable[[], PublicKeys]
+    fetch_revocations: Callable[[], Iterable[Revocation]]
+    _keys: PublicKeys = field(default_factory=dict)
+    _revoked: dict[int, Revocation] = field(default_factory=dict)
+    _asked_at: float = float("-inf")
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def verify(self, token: str) -> Caller:
+        """Who is calling.  May ask identity for new keys.  Unauthenticated; Unavailable while its keys were never seen."""
+        try:
+            return self.verify_here(token)
+        except Unauthenticated:
+            if not self.may_be_new(token) or not self._learn_keys():
+                raise
+            return self.verify_here(token)
+
+    def may_be_new(self, token: str) -> bool:
+        """Whether a key that was not seen here yet may have signed it."""
+        try:
+            return len(token) <= LONGEST_TOKEN and jwt.get_unverified_header(token).get("kid") not in self._keys
+        except jwt.InvalidTokenError:
+            return False
+
+    def verify_here(self, token: str) -> Caller:
+        """Who is calling, by the keys already known: asks nobody, takes microseconds.  Unauthenticated"""
+        caller = read_token(token, self._keys)
+        if any(one.ends(caller) for one in self._revoked.values()):
+            raise Unauthenticated(NOT_VALID)
+        return caller
+
+    def revoke(self, revocation: Revocation) -> None:
+        """Count this one from now on; twice is once."""
+        with self._lock:
+            self._revoked = self._revoked | {revocation.id: revocation}
+
+    def refresh(self) -> None:
+        """Ask identity for the whole list, and forget what no token outlives.  Unavailable"""
+        now = datetime.now(UTC)
+        fresh = {one.id: one for one in self.fetch_revocations()}
+        with self._lock:
+            self._revoked = {key: one for key, one in (self._revoked | fresh).items() if one.expires_at > now}
+
+    def _learn_keys(self) -> bool:
+        """Fetch the keys again, at most once a second however many unknown tokens come; whether that was done."""
+        with self._lock:
+            if time.monotonic() - self._asked_at < 1.0:
+                return False
+            self._asked_at = time.monotonic()
+        try:
+            self._keys = dict(self.fetch_keys())
+            self.refresh()
+        except Unavailable:
+            if not self._keys:
+                raise
+            return False
+        return True

@@ -1,0 +1,58 @@
+"""Bring a service's database to the newest schema, with the numbered migrations in its `db/migrations/`.
+
+A service's `env.py` there is two lines: import `run_migrations` and call it.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+from pathlib import Path
+
+from alembic import command, context
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, MetaData, text
+
+from common.db.database import Database
+
+_ONE_AT_A_TIME = 7_065_117_301  # any number of ours: key of PostgreSQL's advisory lock while migrating
+
+
+def alembic_config(package: str, metadata: MetaData, connection: Connection | None = None) -> Config:
+    """Alembic set up for the migrations of `package`, for example `services.compute.db`."""
+    config = Config()
+    config.set_main_option("script_location", str(migrations_of(package)))
+    config.set_main_option("path_separator", "os")
+    config.attributes |= {"metadata": metadata, "connection": connection}
+    return config
+
+
+def migrations_of(package: str) -> Path:
+    return Path(str(importlib.resources.files(package))) / "migrations"
+
+
+def upgrade(database: Database, package: str, metadata: MetaData) -> None:
+    """Run the migrations that are still missing; processes that start together take turns."""
+    with database.engine.begin() as connection:
+        if not database.is_sqlite:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ONE_AT_A_TIME})
+        command.upgrade(alembic_config(package, metadata, connection), "head")
+
+
+def drift(database: Database, metadata: MetaData) -> list[object]:
+    """What differs between the tables in the code and the database: empty when each change has its migration."""
+    with database.engine.connect() as connection:
+        return list(compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata))
+
+
+def run_migrations() -> None:
+    """The body of every `env.py`."""
+    context.configure(
+        connection=context.config.attributes["connection"],
+        target_metadata=context.config.attributes["metadata"],
+        render_as_batch=True,
+        compare_type=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()

@@ -1,0 +1,117 @@
+"""The middleware in front of every service: ids, limits, log line, metrics.  Plain ASGI, since every request pays for it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import Counter, Histogram
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from common import log as ids
+from common.errors import PlatformError, TooLarge
+from common.http.faults import Faults
+
+log = logging.getLogger("http")
+
+REQUESTS = Counter("pileus_http_requests_total", "Answers given", ("service", "method", "status"))
+SECONDS = Histogram(
+    "pileus_http_request_seconds",
+    "Time to the end of the answer",
+    ("service", "method"),
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)
+UNFORESEEN = "An unexpected error prevented the server from fulfilling your request."
+QUIET = ("/healthz", "/readyz", "/metrics")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a request may bring."""
+
+    body_bytes: int = 1_048_576
+    streamed: Callable[[Scope], bool] = lambda scope: False  # requests whose bytes the route counts by itself
+
+
+class Door:
+    """Gives each request its id, bounds its body, words what nobody foresaw, and tells log and metrics how it ended."""
+
+    def __init__(
+        self, app: ASGIApp, *, service: str, faults: Faults, limits: Limits, id_headers: tuple[str, ...]
+    ) -> None:
+        self.app, self.service, self.faults = app, service, faults
+        self.limits, self.id_headers = limits, id_headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        own_id = ids.new_request_id()
+        scope.setdefault("state", {})["request_id"] = own_id
+        with (
+            ids.bound(ids.request_id, own_id),
+            ids.bound(ids.traceparent, ids.child_traceparent(headers.get("traceparent"))),
+        ):
+            await self._pass(scope, headers, receive, send, own_id)
+
+    async def _pass(self, scope: Scope, headers: Headers, receive: Receive, send: Send, own_id: str) -> None:
+        started, status = time.perf_counter(), 0
+
+        async def tell(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                answered = MutableHeaders(scope=message)
+                for name in self.id_headers:
+                    answered[name] = own_id
+            await send(message)
+
+        bounded = receive if self.limits.streamed(scope) else self._bounded(headers, receive)
+        try:
+            await self.app(scope, bounded, tell)
+        except Exception as error:
+            log.error("unforeseen error", exc_info=error)
+            if status:  # too late for words: cut the connection, so that nobody takes half an answer for a whole one
+                raise
+            await self.faults.answer(Request(scope), PlatformError(UNFORESEEN))(scope, receive, tell)
+        finally:
+            self._note(scope, headers, status, time.perf_counter() - started)
+
+    def _bounded(self, headers: Headers, receive: Receive) -> Callable[[], Awaitable[Message]]:
+        declared = headers.get("content-length", "0")
+        too_long = not declared.isdigit() or int(declared) > self.limits.body_bytes
+        taken = 0
+
+        async def count() -> Message:
+            nonlocal taken
+            if too_long:
+                raise TooLarge("Request is too large.")
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > self.limits.body_bytes:
+                raise TooLarge("Request is too large.")
+            return message
+
+        return count
+
+    def _note(self, scope: Scope, headers: Headers, status: int, seconds: float) -> None:
+        REQUESTS.labels(self.service, scope["method"], status).inc()
+        SECONDS.labels(self.service, scope["method"]).observe(seconds)
+        if scope["path"].endswith(QUIET):
+            return
+        facts: dict[str, Any] = {
+            "service": self.service,
+            "method": scope["method"],
+            "path": scope["path"],
+            "status": status,
+            "ms": round(seconds * 1000, 1),
+        }
+        if given := headers.get("x-openstack-request-id"):
+            facts["global_request_id"] = given[:80]
+        log.info("answered", extra=facts)

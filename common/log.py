@@ -1,0 +1,99 @@
+"""Log lines as JSON: a fixed sentence and facts; request, saga and trace ids are added for you.
+
+Values whose name says they are secret never reach a line, and long ones are cut.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from contextvars import ContextVar, Token
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import orjson
+
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+saga_id: ContextVar[str | None] = ContextVar("saga_id", default=None)
+traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
+
+LONGEST_VALUE = 2048
+SECRET = re.compile(
+    r"pass(word|wd|_)|secret|token|private_key|credential|user_data|authorization|cookie", re.IGNORECASE
+)
+_PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+
+
+def new_request_id() -> str:
+    """`req-<uuid>`, the form that clients look for."""
+    return f"req-{uuid4()}"
+
+
+def child_traceparent(parent: str | None) -> str:
+    """A W3C trace context for work done here: the parent's trace id if it is well formed, a new span id."""
+    found = re.fullmatch(r"00-([0-9a-f]{32})-[0-9a-f]{16}-([0-9a-f]{2})", parent or "")
+    trace, flags = found.groups() if found and set(found[1]) != {"0"} else (uuid4().hex, "01")
+    return f"00-{trace}-{uuid4().hex[:16]}-{flags}"
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "from": record.name,
+            "message": _short(record.getMessage()),
+        }
+        for name, variable in (("request_id", request_id), ("saga_id", saga_id), ("traceparent", traceparent)):
+            if (value := variable.get()) is not None:
+                line[name] = value
+        line |= {key: _safe(key, value) for key, value in vars(record).items() if key not in _PLAIN}
+        if record.exc_info:
+            line["trace"] = self.formatException(record.exc_info)
+        return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+class ForPeople(logging.Formatter):
+    """The same facts, readable on a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        facts = " ".join(f"{key}={_safe(key, value)}" for key, value in vars(record).items() if key not in _PLAIN)
+        at = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S.%f")[:-3]
+        trace = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
+        return f"{at} {record.levelname.lower():7} {_short(record.getMessage())}  {facts}".rstrip() + trace
+
+
+def start(*, level: str = "info", form: str = "json", stream: Any = None) -> None:
+    """Send this process's log to `stream` (standard error); `form` is "json" or "text"."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonLines() if form == "json" else ForPeople())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for chatty in ("httpx", "httpcore", "amqp", "kombu", "alembic", "uvicorn.access"):
+        logging.getLogger(chatty).setLevel("WARNING")
+
+
+class bound:
+    """`with bound(saga_id, "…"):` sets a context variable for the block."""
+
+    def __init__(self, variable: ContextVar[str | None], value: str | None) -> None:
+        self._variable, self._value = variable, value
+
+    def __enter__(self) -> None:
+        self._before: Token[str | None] = self._variable.set(self._value)
+
+    def __exit__(self, *_: object) -> None:
+        self._variable.reset(self._before)
+
+
+def _safe(key: str, value: Any) -> Any:
+    if SECRET.search(key):
+        return "***"
+    return _short(value) if isinstance(value, str) else value
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}… ({len(text)} characters)"
