@@ -25,9 +25,9 @@ class GuestImage(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     id: UUID
-    sha512: str         # hex, of the bytes as the image service stores them
+    sha512: str  # hex, of the bytes as the image service stores them
     size_bytes: int
-    disk_format: str    # "qcow2" or "raw": what the image service inspected and recorded, never probed again
+    disk_format: str  # "qcow2" or "raw": what the image service inspected and recorded, never probed again
 
 
 class GuestSpec(BaseModel):
@@ -42,7 +42,7 @@ class GuestSpec(BaseModel):
     flavor: str
     vcpus: int
     memory_mib: int
-    root_gib: int                          # 0: as large as the image's virtual size
+    root_gib: int  # 0: as large as the image's virtual size
     image: GuestImage
     config_drive: dict[str, str] | None = None  # path inside the drive -> text; None: no drive
 

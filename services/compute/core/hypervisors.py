@@ -22,9 +22,9 @@ class HostFacts(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    host: str                # name on the bus, in the API and in placement
-    address: str             # for hypervisor_show's host_ip
-    hypervisor_type: str     # "QEMU", "KVM", "simulated"
+    host: str  # name on the bus, in the API and in placement
+    address: str  # for hypervisor_show's host_ip
+    hypervisor_type: str  # "QEMU", "KVM", "simulated"
     hypervisor_version: int  # libvirt's form: major*1000000 + minor*1000 + micro
     vcpus: int
     memory_mib: int
@@ -54,7 +54,10 @@ class Hypervisor(Protocol):
         """Ask the guest to shut down, again every few seconds; pull the plug after `patience_s` (0: at once)."""
 
     def reboot(self, server_id: UUID, *, patience_s: float) -> PowerState:
-        """Shut down in the guest and start again; after `patience_s` (0: at once) reset hard."""
+        """Shut down in the guest and start again; after `patience_s` (0: at once) reset hard.
+
+        A guest that is off is started.  The moment in between is not told to the watcher.
+        """
 
     def destroy(self, server_id: UUID) -> None:
         """Guest, disk, config drive, console log: gone.  None there is fine."""
@@ -67,6 +70,9 @@ class Hypervisor(Protocol):
 
     def leftovers(self) -> set[UUID]:
         """Ids that have files here but no guest."""
+
+    def images_in_use(self) -> set[str]:
+        """File names of the cached images that guests here still read: the cache must keep them."""
 
     def console(self, server_id: UUID, *, max_bytes: int) -> bytes:  # NotFound
         """The newest bytes that the guest wrote to its serial console."""

@@ -1,0 +1,1 @@
+"""Outside things that compute works with, one folder each."""
