@@ -6,7 +6,6 @@ state file guests outlive their agent, as real ones would.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -211,4 +210,4 @@ def _store(path: Path, guests: dict[UUID, SimulatedGuest]) -> None:
     """Replace the file in one step: a killed process leaves the old state or the new one."""
     half = path.with_name(f"{path.name}.new")
     half.write_bytes(_STORED.dump_json(guests))
-    os.replace(half, path)
+    half.replace(path)

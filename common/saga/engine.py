@@ -1,0 +1,249 @@
+"""Runs sagas: claims due ones with a lease, does the next step, writes down what came of it, goes on.
+
+Another worker takes over when a lease expires, and only the holder of the newest claim can record.  A step that can't be
+done now is tried again until its deadline; one that fails for good has everything undone; what can't be undone yet is
+tried for ever, while the resource already says why it failed.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from common import log as ids
+from common.db.database import Database
+from common.db.types import utc_now
+from common.errors import PlatformError, Unavailable
+from common.saga.advance import Advance, Progress, after_failure, after_success
+from common.saga.saga import Saga
+from common.saga.store import Sagas
+from common.saga.tables import SagaState, SagaTables
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How an engine works."""
+
+    threads: int = 16
+    lease_s: float = 15
+    poll_s: float = 1.0  # how long a lost hint delays work
+
+
+@dataclass(slots=True)
+class _Held:
+    """A claimed saga; renewed until its step should long have ended."""
+
+    generation: int
+    renew_until: datetime
+
+
+class SagaEngine:
+    """One worker's engine.  `start` runs it on threads; `run_due` does what is due, here and now."""
+
+    def __init__(
+        self,
+        database: Database,
+        tables: SagaTables,
+        sagas: Mapping[str, Saga[Any]],
+        kit: Any,
+        *,
+        worker: str,
+        pace: Pace | None = None,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._database, self._tables, self._sagas, self._kit = database, tables, sagas, kit
+        self._worker, self._pace, self._now = worker, pace or Pace(), now
+        self._held: dict[UUID, _Held] = {}
+        self._lock = threading.Lock()
+        self._wake, self._over = threading.Event(), threading.Event()
+        self._pool = ThreadPoolExecutor(self._pace.threads, thread_name_prefix="saga")
+        self._threads = [
+            threading.Thread(target=self._dispatch, name="saga-dispatch", daemon=True),
+            threading.Thread(target=self._renew, name="saga-renew", daemon=True),
+        ]
+
+    def start(self, *, alone: bool = False) -> None:
+        """Begin.  `alone`: no other process works on this database, so what a dead one held is free at once."""
+        if alone:
+            with self._database.transaction() as session:
+                self._store(session).release(worker=None)
+        for thread in self._threads:
+            thread.start()
+
+    def nudge(self) -> None:
+        """There is work: look now instead of at the next poll."""
+        self._wake.set()
+
+    def stop(self, *, patience_s: float = 20) -> None:
+        """Claim no more, let present steps end, hand the rest back."""
+        self._over.set()
+        self._wake.set()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(timeout=5)
+        threading.Thread(target=self._pool.shutdown, kwargs={"wait": True}, daemon=True).start()
+        self._wait_until_idle(patience_s)
+        with suppress(Unavailable), self._database.transaction() as session:
+            self._store(session).release(worker=self._worker)
+
+    def run_due(self) -> int:
+        """Advance everything that is due as far as it goes now, on this thread; how many sagas that were."""
+        claimed = self._claim(self._pace.threads)
+        for progress in claimed:
+            self._advance(progress)
+        return len(claimed)
+
+    def next_due(self) -> datetime | None:
+        """When the next saga that nobody works on becomes due."""
+        with self._database.reading() as session:
+            return self._store(session).next_due(list(self._sagas), after=self._now())
+
+    # ------------------------------------------------------------------ claiming
+
+    def _dispatch(self) -> None:
+        while not self._over.is_set():
+            self._wake.clear()
+            if (room := self._pace.threads - len(self._held)) <= 0:
+                self._wake.wait(self._pace.poll_s)  # set when a saga leaves its thread
+                continue
+            claimed: list[Progress] = []
+            try:
+                claimed = self._claim(room)
+            except Unavailable as error:
+                log.warning("sagas not claimed", extra={"why": error.message})
+            except Exception:
+                log.exception("sagas not claimed")
+            for progress in claimed:
+                self._pool.submit(self._advance, progress)
+            if not claimed:
+                self._wake.wait(self._pause_s())
+
+    def _pause_s(self) -> float:
+        """Until the next poll, or sooner if a retry is due before; what is due already waits for another saga."""
+        try:
+            due = self.next_due()
+        except Unavailable:
+            return self._pace.poll_s
+        left = (due - self._now()).total_seconds() if due else self._pace.poll_s
+        return min(self._pace.poll_s, max(left, 0.005))
+
+    def _claim(self, most: int) -> list[Progress]:
+        now = self._now()
+        with self._database.transaction() as session:
+            store = self._store(session)
+            rows = store.claim(
+                worker=self._worker, kinds=list(self._sagas), now=now, lease_s=self._pace.lease_s, most=most
+            )
+            claimed = [Progress.of(row, self._sagas[row.kind]) for row in rows]
+            for progress in claimed:
+                self._begin(store, progress, now)
+        with self._lock:
+            for progress in claimed:
+                self._held[progress.run.id] = _Held(progress.generation, self._lease_end(progress, now))
+        return claimed
+
+    def _begin(self, store: Sagas, progress: Progress, now: datetime) -> None:
+        """Note that the present step is under way, unless an earlier try did."""
+        if progress.step_began_at is None:
+            progress.step_began_at = now
+            store.begin_event(progress.run.id, step=progress.step.name, is_undo=progress.is_undoing, at=now)
+            store.record(progress.run.id, progress.generation, step_began_at=now)
+
+    # ------------------------------------------------------------------ working
+
+    def _advance(self, progress: Progress) -> None:
+        """Work on one claimed saga until it has ended or has to wait."""
+        run = progress.run
+        with ids.bound(ids.request_id, run.request_id), ids.bound(ids.saga_id, str(run.id)):
+            try:
+                while not self._over.is_set() and self._one_step(progress):
+                    pass
+            except Unavailable as error:
+                log.warning("saga waits for the database", extra={"saga": run.kind, "why": error.message})
+            except Exception:
+                log.exception("saga not recorded", extra={"saga": run.kind})
+            finally:
+                with self._lock:
+                    self._held.pop(run.id, None)
+                self._wake.set()
+
+    def _one_step(self, progress: Progress) -> bool:
+        """Do or undo the present step and record it; whether to go on at once."""
+        try:
+            if progress.is_undoing:
+                progress.undo(self._kit)
+                advance = after_success(progress, None, self._now())
+            else:
+                progress.must_go_on(self._now())
+                advance = after_success(progress, progress.do(self._kit), self._now())
+        except Exception as error:
+            if not isinstance(error, PlatformError):
+                log.exception("step failed", extra={"saga": progress.run.kind, "step": progress.step.name})
+            advance = after_failure(progress, error, self._now())
+        return self._record(progress, advance)
+
+    def _record(self, progress: Progress, advance: Advance) -> bool:
+        if advance.tell_failure:
+            progress.saga.failed(progress.run, self._kit)
+        now = self._now()
+        with self._database.transaction() as session:
+            store = self._store(session)
+            goes_on = advance.due_at is None and not advance.is_end
+            claim = {} if goes_on else {"claimed_by": None, "claimed_until": None}
+            if not store.record(progress.run.id, progress.generation, **advance.changes, **claim):
+                log.warning("saga was taken over", extra={"saga": progress.run.kind})
+                return False
+            if advance.event is not None:
+                store.end_event(progress.run.id, ended_at=now, **advance.event)
+            if advance.is_end:
+                log.info("saga ended", extra={"saga": progress.run.kind, "state": advance.changes["state"]})
+                return False
+            progress.take(advance)
+            if goes_on:
+                progress.is_cancelled = store.is_cancelled(progress.run.id)
+                self._begin(store, progress, now)
+        with self._lock:
+            if (held := self._held.get(progress.run.id)) is not None:
+                held.renew_until = self._lease_end(progress, now)
+        return goes_on
+
+    # ------------------------------------------------------------------ leases
+
+    def _lease_end(self, progress: Progress, now: datetime) -> datetime:
+        """A step that runs far past its deadline hangs: let another worker have the saga."""
+        return now + timedelta(seconds=progress.step.timeout_s + self._pace.lease_s)
+
+    def _renew(self) -> None:
+        while not self._over.wait(self._pace.lease_s / 3):
+            now = self._now()
+            with self._lock:
+                alive = [saga_id for saga_id, held in self._held.items() if held.renew_until > now]
+            if not alive:
+                continue
+            try:
+                with self._database.transaction() as session:
+                    until = now + timedelta(seconds=self._pace.lease_s)
+                    self._store(session).renew(alive, worker=self._worker, until=until)
+            except Exception as error:
+                log.warning("leases not renewed", extra={"why": str(error)})
+
+    def _wait_until_idle(self, patience_s: float) -> None:
+        end = self._now() + timedelta(seconds=patience_s)
+        while self._held and self._now() < end:
+            self._wake.wait(0.05)
+            self._wake.clear()
+
+    def _store(self, session: Any) -> Sagas:
+        return Sagas(session, self._tables)
+
+
+__all__ = ["Pace", "SagaEngine", "SagaState"]

@@ -1,0 +1,166 @@
+"""Queries on sagas: started and cancelled by routes, claimed and recorded by the engine.  The caller commits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from pydantic import BaseModel
+from sqlalchemy import CursorResult, and_, delete, event, exists, func, insert, or_, select, update
+from sqlalchemy.orm import Session, aliased
+
+from common import log as ids
+from common.db.types import utc_now
+from common.saga.saga import Saga
+from common.saga.tables import UNFINISHED, SagaState, SagaTables
+
+
+class Sagas:
+    """The sagas of one service, within one session.  `hint` is told after a commit that made work."""
+
+    def __init__(self, session: Session, tables: SagaTables, *, hint: Callable[[], None] = lambda: None) -> None:
+        self._session, self._hint = session, hint
+        self._sagas, self._events = tables.sagas, tables.events
+
+    def start(
+        self,
+        saga: Saga[Any],
+        params: BaseModel,
+        *,
+        resource_id: UUID,
+        project_id: str | None,
+        user_id: str | None,
+        at: datetime | None = None,
+    ) -> UUID:
+        """Write the saga down; its work starts after the commit."""
+        now, saga_id = at or utc_now(), uuid4()
+        row = {
+            "id": saga_id,
+            "kind": saga.name,
+            "action": saga.action,
+            "resource_id": resource_id,
+            "project_id": project_id,
+            "user_id": user_id,
+            "request_id": ids.request_id.get(),
+            "params": params.model_dump(mode="json"),
+            "results": {},
+            "excluded": [],
+            "due_at": now,
+            "deadline_at": now + timedelta(seconds=saga.timeout_s),
+            "created_at": now,
+            "updated_at": now,
+        }
+        self._session.execute(insert(self._sagas), [row])
+        event.listen(self._session, "after_commit", lambda _: self._hint(), once=True)
+        return saga_id
+
+    def cancel(self, resource_id: UUID) -> int:
+        """Have what still runs for this resource undone from its present step; how many that are."""
+        mine = and_(self._sagas.resource_id == resource_id, self._sagas.state == SagaState.RUNNING)
+        return self._changed(update(self._sagas).where(mine).values(is_cancelled=True, due_at=utc_now()))
+
+    def unfinished(self, resource_id: UUID) -> list[str]:
+        """Kinds of what still runs for this resource, oldest first."""
+        query = select(self._sagas.kind).where(
+            self._sagas.resource_id == resource_id, self._sagas.state.in_(UNFINISHED)
+        )
+        return list(self._session.scalars(query.order_by(self._sagas.number)))
+
+    def of_resource(self, resource_id: UUID, *, request_id: str | None = None) -> Sequence[Any]:
+        """Rows of a resource's timeline, newest first."""
+        query = select(self._sagas).where(self._sagas.resource_id == resource_id, self._sagas.action != "")
+        if request_id is not None:
+            query = query.where(self._sagas.request_id == request_id)
+        return self._session.scalars(query.order_by(self._sagas.number.desc())).all()
+
+    def events_of(self, saga_ids: Iterable[UUID]) -> Sequence[Any]:
+        """What happened in these sagas, oldest first."""
+        query = select(self._events).where(self._events.saga_id.in_(list(saga_ids)))
+        return self._session.scalars(query.order_by(self._events.number)).all()
+
+    def stuck(self, now: datetime) -> Sequence[Any]:
+        """Unfinished past their deadline: something can't be undone, and a person should look."""
+        query = select(self._sagas).where(self._sagas.state.in_(UNFINISHED), self._sagas.deadline_at < now)
+        return self._session.scalars(query.order_by(self._sagas.number)).all()
+
+    def count_unfinished(self) -> int:
+        query = select(func.count()).select_from(self._sagas).where(self._sagas.state.in_(UNFINISHED))
+        return self._session.scalar(query) or 0
+
+    def forget(self, before: datetime, *, most: int = 1000) -> int:
+        """Drop finished sagas, and their events, that ended before then."""
+        old = select(self._sagas.id).where(self._sagas.state.not_in(UNFINISHED), self._sagas.finished_at < before)
+        gone = list(self._session.scalars(old.limit(most)))
+        self._session.execute(delete(self._events).where(self._events.saga_id.in_(gone)))
+        return self._changed(delete(self._sagas).where(self._sagas.id.in_(gone)))
+
+    # ------------------------------------------------------------------ for the engine
+
+    def claim(self, *, worker: str, kinds: Sequence[str], now: datetime, lease_s: float, most: int) -> Sequence[Any]:
+        """Take up to `most` due sagas for `worker`: those that nobody holds and no older one of their resource precedes."""
+        saga, older = self._sagas, aliased(self._sagas)
+        precedes = exists().where(
+            older.resource_id == saga.resource_id, older.number < saga.number, older.state.in_(UNFINISHED)
+        )
+        query = (
+            select(saga)
+            .where(
+                saga.state.in_(UNFINISHED),
+                saga.due_at <= now,
+                saga.kind.in_(kinds),
+                or_(saga.claimed_until.is_(None), saga.claimed_until < now),
+                ~precedes,
+            )
+            .order_by(saga.due_at)
+            .limit(most)
+            .with_for_update(skip_locked=True)
+        )
+        rows = self._session.scalars(query).all()
+        for row in rows:
+            row.claimed_by, row.claimed_until = worker, now + timedelta(seconds=lease_s)
+            row.generation += 1
+        return rows
+
+    def next_due(self, kinds: Sequence[str], *, after: datetime) -> datetime | None:
+        """When the next saga that nobody works on is due, of those that are not yet."""
+        saga = self._sagas
+        query = select(func.min(saga.due_at)).where(
+            saga.state.in_(UNFINISHED), saga.kind.in_(kinds), saga.claimed_by.is_(None), saga.due_at > after
+        )
+        return self._session.scalar(query)
+
+    def renew(self, saga_ids: Sequence[UUID], *, worker: str, until: datetime) -> None:
+        """Keep the lease on what is under way."""
+        held = and_(self._sagas.id.in_(saga_ids), self._sagas.claimed_by == worker)
+        self._session.execute(update(self._sagas).where(held).values(claimed_until=until))
+
+    def release(self, *, worker: str | None) -> int:
+        """Hand back what `worker` holds; with None everything, which only the sole process of a cloud may do."""
+        held = self._sagas.claimed_by.is_not(None) if worker is None else self._sagas.claimed_by == worker
+        return self._changed(update(self._sagas).where(held).values(claimed_by=None, claimed_until=None))
+
+    def record(self, saga_id: UUID, generation: int, **changes: Any) -> bool:
+        """Write how far the saga got; False if another worker has it by now."""
+        mine = and_(self._sagas.id == saga_id, self._sagas.generation == generation)
+        return self._changed(update(self._sagas).where(mine).values(updated_at=utc_now(), **changes)) == 1
+
+    def is_cancelled(self, saga_id: UUID) -> bool:
+        return bool(self._session.scalar(select(self._sagas.is_cancelled).where(self._sagas.id == saga_id)))
+
+    def begin_event(self, saga_id: UUID, *, step: str, is_undo: bool, at: datetime) -> None:
+        """Note that a step is under way; once, however often it is tried."""
+        self._session.execute(
+            insert(self._events), [{"saga_id": saga_id, "step": step, "is_undo": is_undo, "began_at": at}]
+        )
+
+    def end_event(self, saga_id: UUID, **outcome: Any) -> None:
+        """Note how the step that is under way ended."""
+        open_one = and_(self._events.saga_id == saga_id, self._events.ended_at.is_(None))
+        self._session.execute(update(self._events).where(open_one).values(**outcome))
+
+    def _changed(self, statement: Any) -> int:
+        result = self._session.execute(statement)
+        assert isinstance(result, CursorResult)
+        return result.rowcount

@@ -1,0 +1,144 @@
+"""What the compute service answers and tells on the bus: calls to a host's agent, calls to the control plane, events."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from common.bus.messages import Call, Event
+from services.compute.core.guests import GuestFound, GuestImage, GuestSpec, PowerState
+from services.compute.core.hypervisors import HostFacts
+
+HOST_QUEUE = "compute.host"  # one queue per host: compute.host.<name>
+WORKER_QUEUE = "compute"  # any worker of the control plane
+
+
+# ---------------------------------------------------------------- answered by a host's agent
+
+
+class CacheImage(Call[bool]):
+    """Have the image on this host, checked against its hash; False if it was there already."""
+
+    queue, timeout_s = HOST_QUEUE, 900.0
+    image: GuestImage
+
+
+class CreateGuest(Call[PowerState]):
+    """Make the guest from its cached image and power it on; one that exists is only powered on."""
+
+    queue, timeout_s = HOST_QUEUE, 120.0
+    guest: GuestSpec
+
+
+class StartGuest(Call[PowerState]):
+    """Power on a defined guest; a running guest stays as it is."""
+
+    queue, timeout_s = HOST_QUEUE, 60.0
+    server_id: UUID
+
+
+class StopGuest(Call[PowerState]):
+    """Ask the guest to shut down, and pull the plug after `patience_s` (0: at once)."""
+
+    queue, timeout_s = HOST_QUEUE, 180.0
+    server_id: UUID
+    patience_s: float = 60
+
+
+class RebootGuest(Call[PowerState]):
+    """Shut down in the guest and start again; after `patience_s` (0: at once) reset hard."""
+
+    queue, timeout_s = HOST_QUEUE, 240.0
+    server_id: UUID
+    patience_s: float = 60
+
+
+class DestroyGuest(Call[None]):
+    """Guest, disk, config drive, console log: gone.  None there is fine."""
+
+    queue, timeout_s = HOST_QUEUE, 60.0
+    server_id: UUID
+
+
+class ReadConsole(Call[str]):
+    """The newest part of what the guest wrote to its serial console."""
+
+    queue, timeout_s = HOST_QUEUE, 10.0
+    server_id: UUID
+    most_bytes: int = 102_400
+
+
+# ---------------------------------------------------------------- answered by the control plane
+
+
+class RegisterHost(Call[UUID]):
+    """Here is a host, with what it has; answers its id.  Told at the agent's start and whenever the facts change."""
+
+    queue, timeout_s = WORKER_QUEUE, 10.0
+    facts: HostFacts
+
+
+class HostAlive(Call[bool]):
+    """A host's heartbeat; False if it is not known (any more) and has to register."""
+
+    queue, timeout_s = WORKER_QUEUE, 5.0
+    host: str
+    at: datetime
+
+
+class GuestFate(BaseModel):
+    """What the control plane wants of one guest that a host has, or should have."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    server_id: UUID
+    fate: Literal[
+        "keep", "run", "remove"
+    ]  # keep: leave as it is; run: power on; remove: no server of ours on this host
+
+
+class CompareGuests(Call[list[GuestFate]]):
+    """These guests a host has: what should become of each, and which others should be there (fate "run")?
+
+    `after_boot`: the host was restarted, so guests that ran before should run again.
+    """
+
+    queue, timeout_s = WORKER_QUEUE, 30.0
+    host: str
+    guests: list[GuestFound]
+    leftovers: list[UUID] = []
+    after_boot: bool = False
+
+
+class GuestChanged(Call[None]):
+    """A guest's power state changed on its host, by itself or by somebody else; None: it is gone."""
+
+    queue, timeout_s = WORKER_QUEUE, 10.0
+    host: str
+    server_id: UUID
+    power_state: PowerState | None
+    at: datetime
+
+
+class SagasDue(Call[None]):
+    """A hint: work was committed.  Losing it costs a poll interval."""
+
+    queue, timeout_s = WORKER_QUEUE, 5.0
+
+
+# ---------------------------------------------------------------- told
+
+
+class ServerChanged(Event):
+    """A server's state as its owner sees it changed."""
+
+    topic: ClassVar[str] = "compute.server.changed"
+    server_id: UUID
+    project_id: str
+    vm_state: str
+    task_state: str | None
+    power_state: int
+    host: str | None = None

@@ -1,0 +1,170 @@
+"""The compute service's tables.  Placement's are in `placement_tables.py`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from common.db.types import Json, Table, UtcDateTime
+from common.saga.tables import SagaColumns, SagaEventColumns, SagaTables
+
+
+class ComputeTable(Table):
+    """Root of all tables of this service."""
+
+    __abstract__ = True
+
+
+class ServerSaga(SagaColumns, ComputeTable):
+    """Accepted work on a server; `resource_id` is the server's."""
+
+
+class ServerSagaEvent(SagaEventColumns, ComputeTable):
+    """One step of such work: what os-instance-actions shows."""
+
+
+SAGAS = SagaTables(ServerSaga, ServerSagaEvent)
+
+
+class FlavorRow(ComputeTable):
+    """A size of server.  A deleted flavor stays: servers show what they were made with from their own copy."""
+
+    __tablename__ = "flavors"
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(String(255), unique=True)
+    name: Mapped[str] = mapped_column(String(255), unique=True)
+    description: Mapped[str | None] = mapped_column(Text)
+    memory_mib: Mapped[int]
+    vcpus: Mapped[int]
+    root_gib: Mapped[int]
+    ephemeral_gib: Mapped[int] = mapped_column(default=0)
+    swap_mib: Mapped[int] = mapped_column(default=0)
+    rxtx_factor: Mapped[float] = mapped_column(default=1.0)
+    is_public: Mapped[bool] = mapped_column(default=True)
+    is_disabled: Mapped[bool] = mapped_column(default=False)
+    extra_specs: Mapped[Any] = mapped_column(Json)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class FlavorAccessRow(ComputeTable):
+    """A project that may use a flavor which is not public."""
+
+    __tablename__ = "flavor_access"
+
+    flavor_id: Mapped[str] = mapped_column(ForeignKey("flavors.id", ondelete="CASCADE"), primary_key=True)
+    project_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+
+
+class KeypairRow(ComputeTable):
+    """A user's public key.  The private one is shown once, when it is generated, and kept nowhere."""
+
+    __tablename__ = "keypairs"
+    __table_args__ = (UniqueConstraint("user_id", "name"),)
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    user_id: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(255))
+    kind: Mapped[str] = mapped_column(String(16), default="ssh")  # "ssh" or "x509"
+    fingerprint: Mapped[str] = mapped_column(String(255))
+    public_key: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class ServerRow(ComputeTable):
+    """A server.  Deleted ones stay for a while (`deleted_at`), so that their timeline can be read."""
+
+    __tablename__ = "servers"
+    __table_args__ = (
+        Index("ix_servers_project", "project_id", "deleted_at", "created_at", "id"),
+        Index("ix_servers_all", "deleted_at", "created_at", "id"),
+        Index("ix_servers_host", "host", "deleted_at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(String(64))
+    user_id: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(255))
+    hostname: Mapped[str] = mapped_column(String(255))
+    description: Mapped[str | None] = mapped_column(String(255))
+
+    vm_state: Mapped[str] = mapped_column(String(32))  # core/states.py: building, active, stopped, error, deleted
+    task_state: Mapped[str | None] = mapped_column(String(32))
+    power_state: Mapped[int] = mapped_column(default=0)
+    fault: Mapped[Any | None] = mapped_column(Json)  # {"code", "message", "details", "created"} while in error
+
+    image_id: Mapped[UUID | None]
+    image: Mapped[Any] = mapped_column(Json)  # what was booted: sha512, size_bytes, disk_format, properties
+    flavor: Mapped[Any] = mapped_column(
+        Json
+    )  # copy: id, name, vcpus, memory_mib, root_gib, ephemeral_gib, swap_mib, extra_specs
+    key_name: Mapped[str | None] = mapped_column(String(255))
+    public_key: Mapped[str | None] = mapped_column(Text)
+    user_data: Mapped[str | None] = mapped_column(Text)  # base64, as given
+    has_config_drive: Mapped[bool] = mapped_column(default=False)
+    attributes: Mapped[Any] = mapped_column(Json)  # metadata of the user: key -> value
+    tags: Mapped[Any] = mapped_column(Json)
+    disk_config: Mapped[str] = mapped_column(String(8), default="MANUAL")
+    access_ipv4: Mapped[str | None] = mapped_column(String(64))
+    access_ipv6: Mapped[str | None] = mapped_column(String(64))
+    is_locked: Mapped[bool] = mapped_column(default=False)
+
+    wanted_zone: Mapped[str | None] = mapped_column(String(255))  # the zone asked for, also "zone:host" of an admin
+    hints: Mapped[Any] = mapped_column(Json)
+    host: Mapped[str | None] = mapped_column(String(255))
+    zone: Mapped[str | None] = mapped_column(String(255))  # of the host
+    reservation_id: Mapped[str] = mapped_column(String(32))
+    launch_index: Mapped[int] = mapped_column(default=0)
+    admin_password: Mapped[str | None] = mapped_column(Text)  # only until the guest was made with it
+
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    launched_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    terminated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class ServiceRow(ComputeTable):
+    """A process of the compute service as os-services shows it; its heartbeat says whether it is up."""
+
+    __tablename__ = "services"
+    __table_args__ = (UniqueConstraint("host", "binary"),)
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    id: Mapped[UUID] = mapped_column(unique=True)
+    host: Mapped[str] = mapped_column(String(255))
+    binary: Mapped[str] = mapped_column(
+        String(64)
+    )  # "nova-compute", "nova-conductor", "nova-scheduler": names that clients look for
+    zone: Mapped[str] = mapped_column(String(255))
+    is_disabled: Mapped[bool] = mapped_column(default=False)
+    disabled_reason: Mapped[str | None] = mapped_column(String(255))
+    is_forced_down: Mapped[bool] = mapped_column(default=False)
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class HostRow(ComputeTable):
+    """A hypervisor: what its agent told of it when it registered.  Its id is its resource provider's, too."""
+
+    __tablename__ = "hosts"
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    id: Mapped[UUID] = mapped_column(unique=True)
+    name: Mapped[str] = mapped_column(String(255), unique=True)
+    facts: Mapped[Any] = mapped_column(Json)  # core/hypervisors.py: HostFacts
+    registered_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class QuotaRow(ComputeTable):
+    """A project's own limit where it differs from the default; -1 is unlimited."""
+
+    __tablename__ = "quotas"
+
+    project_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    resource: Mapped[str] = mapped_column(String(64), primary_key=True)  # "instances", "cores", "ram", "key_pairs", …
+    most: Mapped[int] = mapped_column(BigInteger)

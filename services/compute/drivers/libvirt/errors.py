@@ -1,0 +1,55 @@
+"""libvirt's error numbers end here; the rest of the platform sees its own errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import libvirt
+
+from common.errors import Conflict, HostFailed, InvalidInput, NotFound, PlatformError, Unavailable
+
+# fmt: off
+MEANING: dict[int, type[PlatformError]] = {
+    # virErrorNumber, libvirt/virterror.h
+    libvirt.VIR_ERR_NO_DOMAIN:           NotFound,
+    libvirt.VIR_ERR_NO_STORAGE_POOL:     NotFound,
+    libvirt.VIR_ERR_NO_STORAGE_VOL:      NotFound,
+    libvirt.VIR_ERR_DOM_EXIST:           Conflict,
+    libvirt.VIR_ERR_STORAGE_VOL_EXIST:   Conflict,
+    libvirt.VIR_ERR_STORAGE_POOL_BUILT:  Conflict,
+    libvirt.VIR_ERR_OPERATION_INVALID:   Conflict,
+    libvirt.VIR_ERR_OPERATION_TIMEOUT:   Unavailable,
+    libvirt.VIR_ERR_RESOURCE_BUSY:       Unavailable,
+    libvirt.VIR_ERR_NO_CONNECT:          Unavailable,
+    libvirt.VIR_ERR_INVALID_CONN:        Unavailable,
+    libvirt.VIR_ERR_RPC:                 Unavailable,
+    libvirt.VIR_ERR_NO_MEMORY:           HostFailed,
+    libvirt.VIR_ERR_INTERNAL_ERROR:      HostFailed,
+    libvirt.VIR_ERR_OPERATION_FAILED:    HostFailed,
+    libvirt.VIR_ERR_OPERATION_DENIED:    HostFailed,
+    libvirt.VIR_ERR_OPERATION_UNSUPPORTED: HostFailed,
+    libvirt.VIR_ERR_CONFIG_UNSUPPORTED:  HostFailed,
+    libvirt.VIR_ERR_SYSTEM_ERROR:        HostFailed,
+    libvirt.VIR_ERR_NO_SUPPORT:          HostFailed,
+    libvirt.VIR_ERR_INVALID_ARG:         InvalidInput,
+}
+# fmt: on
+
+
+@contextmanager
+def plain_errors(**facts: object) -> Iterator[None]:
+    """What libvirt raises in here leaves as an error of the platform, with `facts` for the log."""
+    try:
+        yield
+    except libvirt.libvirtError as error:
+        raise plain(error, **facts) from error
+
+
+def plain(error: libvirt.libvirtError, **facts: object) -> PlatformError:
+    kind = MEANING.get(error.get_error_code(), PlatformError)
+    return kind(str(error.get_error_message()), **facts)
+
+
+def is_about(error: libvirt.libvirtError, *codes: int) -> bool:
+    return error.get_error_code() in codes
