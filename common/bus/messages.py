@@ -7,7 +7,8 @@ that answers or tells.  Unknown fields are ignored and new ones have defaults, s
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, ClassVar, Generic, TypeVar, get_args
+from functools import cache
+from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID, uuid4
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -30,23 +31,13 @@ class Call(Message, Generic[R]):
     timeout_s: ClassVar[float]  # after this long nobody starts on it, and the caller stops waiting
 
     @classmethod
+    @cache
     def answer_type(cls) -> TypeAdapter[Any]:
         """How the answer is read and written."""
-        adapter = cls.__dict__.get("_answer_type")
-        if adapter is None:
-            adapter = TypeAdapter(cls._declared_answer())
-            cls._answer_type = adapter  # type: ignore[attr-defined]
-        return adapter
-
-    @classmethod
-    def _declared_answer(cls) -> Any:
         for parent in cls.__mro__:
-            metadata = parent.__dict__.get("__pydantic_generic_metadata__", {})
-            if metadata.get("origin") is Call:
-                return metadata["args"][0]
-            for base in getattr(parent, "__orig_bases__", ()):
-                if get_args(base):
-                    return get_args(base)[0]
+            generic = parent.__dict__.get("__pydantic_generic_metadata__", {})
+            if generic.get("origin") is Call:
+                return TypeAdapter(generic["args"][0])
         raise TypeError(f"{cls.__name__} does not say what its answer is")
 
 
