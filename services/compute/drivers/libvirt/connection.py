@@ -74,7 +74,7 @@ class Connection:
     ) -> None:
         try:
             answers.put((self._attempt(work, facts), None))
-        except BaseException as error:  # noqa: BLE001  carried to the caller's thread, whatever it is
+        except BaseException as error:
             answers.put((None, error))
 
     def _attempt(self, work: Callable[[libvirt.virConnect], T], facts: dict[str, object]) -> T:

@@ -58,4 +58,6 @@ def _tail(path: Path, max_bytes: int) -> bytes:
     except FileNotFoundError:
         return b""
     except PermissionError as error:
-        raise HostFailed("The agent may not read the console log; run it as the user of virtlogd", path=str(path)) from error
+        raise HostFailed(
+            "The agent may not read the console log; run it as the user of virtlogd", path=str(path)
+        ) from error

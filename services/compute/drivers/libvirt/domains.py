@@ -52,6 +52,10 @@ class Machine:
     architecture: str
     emulator: str | None
 
+    @property
+    def runs_qemu(self) -> bool:
+        return self.virt_type != "test"
+
 
 @dataclass(frozen=True, slots=True)
 class RootDisk:
@@ -123,12 +127,6 @@ def read_images(domain: str) -> set[str]:
     return {Path(path).name for source in sources if (path := source.get("file"))}
 
 
-def read_console_log(domain: str) -> Path | None:
-    log = _parse(domain).find("devices/serial/log")
-    path = None if log is None else log.get("file")
-    return Path(path) if path else None
-
-
 def _metadata(identity: Identity) -> etree._Element:
     guest = etree.Element(etree.QName(NAMESPACE, "guest"), nsmap={"pileus": NAMESPACE})
     # fmt: off
@@ -150,7 +148,7 @@ def _board(domain: etree._Element, plan: DomainPlan) -> None:
     machine, server_id = plan.machine, str(plan.identity.server_id)
     os = _add(domain, "os")
     _add(os, "type", "hvm", arch=machine.architecture, machine=machine.board)
-    if machine.virt_type != "test":
+    if machine.runs_qemu:
         _add(os, "smbios", mode="sysinfo")
         system = _add(_add(domain, "sysinfo", type="smbios"), "system")
         _add(system, "entry", "Pileus", name="manufacturer")

@@ -53,3 +53,12 @@ def plain(error: libvirt.libvirtError, **facts: object) -> PlatformError:
 
 def is_about(error: libvirt.libvirtError, *codes: int) -> bool:
     return error.get_error_code() in codes
+
+
+@contextmanager
+def ignoring(*codes: int) -> Iterator[None]:
+    try:
+        yield
+    except libvirt.libvirtError as error:
+        if not is_about(error, *codes):
+            raise

@@ -19,7 +19,9 @@ class LibvirtOptions:
     # Guests run under accounts of their own, from a range that no distribution, container or systemd hands out.
     first_uid: int = 0x70000000
     uid_count: int = 0x0FF00000
-    uid_claims: Path = Path("/var/lib/pileus/uids")  # one for the machine: no two guests share an account, whatever their cloud
+    uid_claims: Path = Path(
+        "/var/lib/pileus/uids"
+    )  # one for the machine: no two guests share an account, whatever their cloud
 
     @property
     def pool(self) -> str:

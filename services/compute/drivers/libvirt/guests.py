@@ -1,0 +1,214 @@
+"""Guests of one host, by way of libvirt.  Calls block; the agent gives each guest its own thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from threading import Event
+from time import monotonic
+from typing import TypeVar
+from uuid import UUID
+
+import libvirt
+
+from common.errors import InvalidInput, PlatformError
+from services.compute.core.guests import GuestFound, GuestSpec, PowerState
+from services.compute.core.hypervisors import GuestWatcher, HostFacts
+from services.compute.drivers.images.inspection import virtual_size
+from services.compute.drivers.libvirt.accounts import Accounts
+from services.compute.drivers.libvirt.connection import Connection
+from services.compute.drivers.libvirt.consoles import Consoles
+from services.compute.drivers.libvirt.disks import Disks
+from services.compute.drivers.libvirt.domains import DomainPlan, Identity, domain_xml, read_images
+from services.compute.drivers.libvirt.host import host_facts
+from services.compute.drivers.libvirt.levers import (
+    power_on,
+    press_power_button,
+    pull_the_plug,
+    reset,
+    state_or_none,
+    undefine,
+)
+from services.compute.drivers.libvirt.machines import Machines
+from services.compute.drivers.libvirt.options import LibvirtOptions
+from services.compute.drivers.libvirt.owned import OwnDomains, power_state
+from services.compute.drivers.libvirt.storage import open_libvirt_state, prepare_storage
+from services.compute.drivers.libvirt.watching import Watching
+from services.compute.drivers.turns import Turns
+
+T = TypeVar("T")
+
+GIB = 1 << 30
+PRESS_EVERY_S = 3.0  # a press of the power button is lost on a guest that is still booting
+LOOK_EVERY_S = 0.1
+LONGEST_START_S = 120.0
+
+
+class LibvirtHypervisor:
+    """The `Hypervisor` of core, on whatever libvirt runs at `options.uri`."""
+
+    def __init__(self, options: LibvirtOptions) -> None:
+        """Raises InvalidInput if guests could not reach the storage; libvirt itself may come later."""
+        prepare_storage(options)
+        self.options = options
+        self._accounts = Accounts(options.uid_claims, first_uid=options.first_uid + 1, uid_count=options.uid_count - 1)
+        self._consoles = Consoles(options.consoles)
+        self._disks = Disks(options)
+        self._domains = OwnDomains(options)
+        self._machines = Machines(options)
+        self._turns = Turns()
+        self._sizes: dict[Path, int] = {}
+        self._watching = Watching(self.state, self.guests)
+        self._connection = Connection(options.uri, call_timeout_s=options.call_timeout_s, on_open=self._on_open)
+
+    def facts(self) -> HostFacts:
+        return self._connection.call(
+            lambda connection: host_facts(connection, self.options, self._machines.machine(connection).virt_type)
+        )
+
+    def create(self, spec: GuestSpec, image: Path) -> PowerState:
+        size_bytes = self._root_size(spec, image)
+        server_id = spec.server_id
+
+        def define(connection: libvirt.virConnect) -> None:
+            if self._domains.look(connection, server_id) is None:
+                connection.defineXML(domain_xml(self._plan(connection, spec, image.absolute(), size_bytes)))
+
+        with self._turns.of(server_id):
+            self._connection.call(define, server_id=server_id)
+            return self._power_on(server_id)
+
+    def start(self, server_id: UUID) -> PowerState:
+        return self._power_on(server_id)
+
+    def stop(self, server_id: UUID, *, patience_s: float) -> PowerState:
+        if not self._shut_down(server_id, patience_s):
+            self._with(server_id, pull_the_plug)
+        return self.state(server_id)
+
+    def reboot(self, server_id: UUID, *, patience_s: float) -> PowerState:
+        with self._watching.quiet(server_id):
+            if not self._shut_down(server_id, patience_s):
+                with suppress(PlatformError):  # a qemu that doesn't listen is replaced
+                    self._with(server_id, reset)
+                    return PowerState.RUNNING
+                self._with(server_id, pull_the_plug)
+            return self._power_on(server_id)
+
+    def destroy(self, server_id: UUID) -> None:
+        def remove(connection: libvirt.virConnect) -> None:
+            domain = self._domains.look(connection, server_id)
+            if domain is not None:
+                pull_the_plug(domain)
+                undefine(domain)
+            self._disks.remove(connection, server_id)
+
+        with self._turns.of(server_id):
+            self._connection.call(remove, server_id=server_id)
+            self._consoles.remove(server_id)
+            self._accounts.release(server_id)
+
+    def state(self, server_id: UUID) -> PowerState:  # NotFound
+        return self._with(server_id, power_state)
+
+    def guests(self) -> list[GuestFound]:
+        return self._connection.call(
+            lambda connection: [
+                GuestFound(server_id=server_id, power_state=state)
+                for server_id, domain in self._domains.every(connection).items()
+                if (state := state_or_none(domain)) is not None
+            ]
+        )
+
+    def leftovers(self) -> set[UUID]:
+        def find(connection: libvirt.virConnect) -> set[UUID]:
+            with_files = self._disks.owners(connection) | self._consoles.owners()
+            return with_files - self._domains.every(connection).keys()  # asked last: files come before their guest
+
+        return self._connection.call(find)
+
+    def images_in_use(self) -> set[str]:
+        def find(connection: libvirt.virConnect) -> set[str]:
+            domains = self._domains.every(connection).values()
+            return set().union(*(read_images(domain.XMLDesc()) for domain in domains))
+
+        return self._connection.call(find)
+
+    def console(self, server_id: UUID, *, max_bytes: int) -> bytes:  # NotFound
+        self.state(server_id)
+        return self._consoles.newest(server_id, max_bytes=max_bytes)
+
+    def watch(self, watcher: GuestWatcher) -> None:
+        self._watching.start(watcher)
+
+    def ping(self) -> None:
+        self._connection.call(lambda connection: connection.getLibVersion(), timeout_s=5)
+
+    def retire(self) -> None:
+        """Take what this agent keeps in libvirt, besides guests, out of it again."""
+        self._connection.call(self._disks.retire)
+
+    def close(self) -> None:
+        self._watching.stop()
+        self._connection.close()
+
+    def _on_open(self, connection: libvirt.virConnect) -> None:
+        self._machines.forget()
+        if self.options.uri.startswith("qemu"):
+            open_libvirt_state()
+        self._watching.listen(connection)
+
+    def _with(self, server_id: UUID, act: Callable[[libvirt.virDomain], T]) -> T:  # NotFound
+        return self._connection.call(
+            lambda connection: act(self._domains.find(connection, server_id)), server_id=server_id
+        )
+
+    def _power_on(self, server_id: UUID) -> PowerState:
+        return self._connection.call(
+            lambda connection: power_on(self._domains.find(connection, server_id)),
+            timeout_s=max(self.options.call_timeout_s, LONGEST_START_S),
+            server_id=server_id,
+        )
+
+    def _shut_down(self, server_id: UUID, patience_s: float) -> bool:
+        """True once the guest is off; False if it runs on after `patience_s`, or can't hear."""
+        end = monotonic() + patience_s
+        next_press = 0.0
+        while (state := self.state(server_id)) is not PowerState.SHUTDOWN:
+            now = monotonic()
+            if now >= end or state is not PowerState.RUNNING:
+                return False
+            if now >= next_press:
+                self._with(server_id, press_power_button)
+                next_press = now + PRESS_EVERY_S
+            Event().wait(LOOK_EVERY_S)
+        return True
+
+    def _root_size(self, spec: GuestSpec, image: Path) -> int:
+        """Bytes of the root disk: the flavor's, or the image's own size where the flavor says none."""
+        if image not in self._sizes:
+            self._sizes[image] = virtual_size(image, spec.image.disk_format)  # a cached image never changes
+        size_bytes, wanted = self._sizes[image], spec.root_gib * GIB
+        if 0 < wanted < size_bytes:
+            raise InvalidInput(
+                f"Image {spec.image.id} needs a disk of {size_bytes / GIB:.1f} GiB; the flavor's has {spec.root_gib} GiB"
+            )
+        return max(size_bytes, wanted)
+
+    def _plan(self, connection: libvirt.virConnect, spec: GuestSpec, image: Path, size_bytes: int) -> DomainPlan:
+        machine = self._machines.machine(connection)
+        root = self._disks.make_root(
+            connection, spec.server_id, image=image, image_format=spec.image.disk_format, size_bytes=size_bytes
+        )
+        drive = spec.config_drive
+        return DomainPlan(
+            identity=Identity.of(spec, cloud_id=self.options.cloud_id, host=self.options.host),
+            machine=machine,
+            vcpus=spec.vcpus,
+            memory_mib=spec.memory_mib,
+            root=root,
+            config_drive=None if drive is None else self._disks.make_config_drive(spec.server_id, drive),
+            console_log=self._consoles.path(spec.server_id),
+            account=self._accounts.claim(spec.server_id) if machine.runs_qemu else None,
+        )

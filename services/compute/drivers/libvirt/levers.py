@@ -1,0 +1,69 @@
+"""The levers of one domain.  Each comes to the same end when pulled twice, or when the guest moves meanwhile."""
+
+from __future__ import annotations
+
+import libvirt
+
+from services.compute.core.guests import PowerState
+from services.compute.drivers.libvirt.errors import ignoring, is_about
+from services.compute.drivers.libvirt.owned import power_state
+
+WITH_ALL_ITS_STATE = (
+    libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+    | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+    | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+)
+
+
+def power_on(domain: libvirt.virDomain) -> PowerState:
+    """Start, resume or wake up: whatever makes it run."""
+    state = power_state(domain)
+    try:
+        if state is PowerState.PAUSED:
+            domain.resume()
+        elif state is PowerState.SUSPENDED:
+            domain.pMWakeup()
+        elif not domain.isActive():
+            domain.create()
+    except libvirt.libvirtError as error:
+        if not is_about(error, libvirt.VIR_ERR_OPERATION_INVALID) or not domain.isActive():
+            raise  # else somebody else has just started it
+    return power_state(domain)
+
+
+def press_power_button(domain: libvirt.virDomain) -> None:
+    try:
+        domain.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN)
+    except libvirt.libvirtError as error:
+        if is_about(error, libvirt.VIR_ERR_INVALID_ARG):  # the test driver knows no button
+            domain.shutdown()
+        elif not is_about(error, libvirt.VIR_ERR_OPERATION_INVALID):  # it was off already
+            raise
+
+
+def pull_the_plug(domain: libvirt.virDomain) -> None:
+    with ignoring(libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_DOMAIN):
+        domain.destroy()
+
+
+def reset(domain: libvirt.virDomain) -> None:
+    domain.reset(0)
+
+
+def undefine(domain: libvirt.virDomain) -> None:
+    """Forget the domain and what libvirt keeps with it; one that was never defined has vanished already."""
+    try:
+        domain.undefineFlags(WITH_ALL_ITS_STATE)
+    except libvirt.libvirtError as error:
+        if is_about(error, libvirt.VIR_ERR_INVALID_ARG):  # the test driver keeps none
+            domain.undefine()
+        elif not is_about(error, libvirt.VIR_ERR_NO_DOMAIN):
+            raise
+
+
+def state_or_none(domain: libvirt.virDomain) -> PowerState | None:
+    """None if it went away since it was listed."""
+    with ignoring(libvirt.VIR_ERR_NO_DOMAIN):
+        return power_state(domain)
+    return None

@@ -1,0 +1,72 @@
+"""Find guests in libvirt, and only ours: others' domains are passed over, whatever they are called."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import libvirt
+
+from common.errors import NotFound
+from services.compute.core.guests import PowerState
+from services.compute.drivers.libvirt.domains import NAMESPACE, Identity, read_identity
+from services.compute.drivers.libvirt.errors import is_about
+from services.compute.drivers.libvirt.options import LibvirtOptions
+
+# fmt: off
+POWER = {
+    # virDomainState, libvirt/libvirt-domain.h
+    libvirt.VIR_DOMAIN_NOSTATE:     PowerState.NOSTATE,
+    libvirt.VIR_DOMAIN_RUNNING:     PowerState.RUNNING,
+    libvirt.VIR_DOMAIN_BLOCKED:     PowerState.RUNNING,
+    libvirt.VIR_DOMAIN_PAUSED:      PowerState.PAUSED,
+    libvirt.VIR_DOMAIN_SHUTDOWN:    PowerState.RUNNING,   # still going down
+    libvirt.VIR_DOMAIN_SHUTOFF:     PowerState.SHUTDOWN,
+    libvirt.VIR_DOMAIN_CRASHED:     PowerState.CRASHED,
+    libvirt.VIR_DOMAIN_PMSUSPENDED: PowerState.SUSPENDED,
+}
+# fmt: on
+
+
+def power_state(domain: libvirt.virDomain) -> PowerState:
+    return POWER.get(domain.state()[0], PowerState.NOSTATE)
+
+
+class OwnDomains:
+    def __init__(self, options: LibvirtOptions) -> None:
+        self._cloud_id = options.cloud_id
+        self._host = options.host
+
+    def find(self, connection: libvirt.virConnect, server_id: UUID) -> libvirt.virDomain:  # NotFound
+        domain = self.look(connection, server_id)
+        if domain is None:
+            raise NotFound(f"Host {self._host} has no guest {server_id}")
+        return domain
+
+    def look(self, connection: libvirt.virConnect, server_id: UUID) -> libvirt.virDomain | None:
+        """The domain of this server if it is there and ours."""
+        try:
+            domain = connection.lookupByUUID(server_id.bytes)
+        except libvirt.libvirtError as error:
+            if is_about(error, libvirt.VIR_ERR_NO_DOMAIN):
+                return None
+            raise
+        return domain if self._owner(domain) == server_id else None
+
+    def every(self, connection: libvirt.virConnect) -> dict[UUID, libvirt.virDomain]:
+        domains = connection.listAllDomains()
+        return {owner: domain for domain in domains if (owner := self._owner(domain))}
+
+    def _owner(self, domain: libvirt.virDomain) -> UUID | None:
+        identity = _identity(domain)
+        if identity is None or (identity.cloud_id, identity.host) != (self._cloud_id, self._host):
+            return None
+        return identity.server_id
+
+
+def _identity(domain: libvirt.virDomain) -> Identity | None:
+    try:
+        return read_identity(domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE))
+    except libvirt.libvirtError as error:
+        if is_about(error, libvirt.VIR_ERR_NO_DOMAIN_METADATA, libvirt.VIR_ERR_NO_DOMAIN):
+            return None  # not of Pileus, or gone since it was listed
+        raise
