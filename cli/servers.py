@@ -1,0 +1,138 @@
+"""Runs parts in this process: their background work, and one HTTP server for each application, until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import uvicorn
+import uvloop
+
+from common.errors import InvalidInput, PlatformError, Unavailable
+from common.process import Part, Surroundings
+
+log = logging.getLogger("process")
+
+FINISH_S = 10  # requests under way may still end
+KEEP_ALIVE_S = 75  # longer than the gateway keeps an idle connection, so that it never writes into a closing one
+
+
+class Server(uvicorn.Server):
+    """One server among several: the process, not each of them, minds the signals."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def run(parts: Sequence[Part], surroundings: Surroundings, *, ready: Callable[[], None] | None = None) -> None:
+    """Run the parts until SIGTERM or SIGINT; `ready` is called on a thread of its own when all of them listen.
+
+    They start in the order given and stop in reverse; what they hold is finished or handed back.
+    """
+    servers = [(_server(part, surroundings), _socket(part)) for part in parts if part.app is not None and part.listen]
+    started: list[Part] = []
+    try:
+        for part in parts:
+            part.start()
+            started.append(part)
+        uvloop.run(_serve(servers, ready))
+    finally:
+        for part in reversed(started):
+            _stop(part)
+        surroundings.bus.close()
+        if surroundings.inside is not None:
+            surroundings.inside.close()
+        log.info("stopped")
+
+
+async def _serve(servers: Sequence[tuple[Server, socket.socket]], ready: Callable[[], None] | None) -> None:
+    loop, over = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, over.set)
+    running = [asyncio.create_task(server.serve(sockets=[door])) for server, door in servers]
+    await _all_listen(servers, running)
+    log.info("ready")
+    if ready is not None:
+        threading.Thread(target=ready, name="ready", daemon=True).start()
+    ended = asyncio.create_task(over.wait())
+    await asyncio.wait((ended, *running), return_when=asyncio.FIRST_COMPLETED)
+    log.info("stopping")
+    for server, _ in servers:
+        server.should_exit = True
+    await asyncio.gather(*running)
+
+
+async def _all_listen(servers: Sequence[tuple[Server, socket.socket]], running: Sequence[asyncio.Task[None]]) -> None:
+    while not all(server.started for server, _ in servers):
+        for task in running:
+            if task.done():
+                raise Unavailable("A server ended while it was starting; the log says why")
+        await asyncio.sleep(0.01)
+
+
+def _server(part: Part, surroundings: Surroundings) -> Server:
+    options: dict[str, object] = {"http": "httptools", "timeout_keep_alive": KEEP_ALIVE_S}
+    if part.name == "gateway":
+        from api_gateway.main import front
+
+        how = front(surroundings)
+        options = {
+            "http": how.protocol,
+            "timeout_keep_alive": how.keep_alive_s,
+            "ssl_certfile": how.certificate,
+            "ssl_keyfile": how.key,
+        }
+    assert part.app is not None
+    return Server(
+        uvicorn.Config(
+            part.app,
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=FINISH_S,
+            **options,  # type: ignore[arg-type]
+        )
+    )
+
+
+def _socket(part: Part) -> socket.socket:
+    """The listening socket.  Unavailable if somebody else has the address."""
+    host, port = address(part.listen or "")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    door = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        door.bind((host, port))
+        door.listen(2048)
+        door.set_inheritable(False)
+    except OSError as error:
+        door.close()
+        raise Unavailable(f"Cannot listen on {part.listen} ({part.name}): {error.strerror}") from error
+    return door
+
+
+def address(listen: str) -> tuple[str, int]:
+    """HOST:PORT taken apart; [HOST]:PORT for IPv6.  InvalidInput"""
+    host, _, port = listen.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise InvalidInput(f"'{listen}' is not an address to listen on; write HOST:PORT, for example 127.0.0.1:8470")
+    return host, int(port)
+
+
+def _stop(part: Part) -> None:
+    try:
+        part.stop()
+    except PlatformError as error:
+        log.warning("a part did not stop cleanly", extra={"part": part.name, "why": error.message})
+    except Exception:
+        log.exception("a part did not stop cleanly", extra={"part": part.name})
