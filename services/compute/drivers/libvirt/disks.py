@@ -67,13 +67,25 @@ class Disks:
         except libvirt.libvirtError as error:
             if not is_about(error, libvirt.VIR_ERR_NO_STORAGE_POOL):
                 raise
+        return self._make_pool(connection)
+
+    def _make_pool(self, connection: libvirt.virConnect) -> libvirt.virStoragePool:
+        self._directory.mkdir(mode=0o711, exist_ok=True)
+        self._end_earlier_pool(connection)
         try:
             return connection.storagePoolCreateXML(_pool_xml(self._options.pool, self._directory), 0)
         except libvirt.libvirtError:
-            pool = connection.storagePoolLookupByName(self._options.pool)  # somebody was quicker
-            if not pool.isActive():
-                raise
-            return pool
+            for pool in connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE):
+                if pool.name() == self._options.pool:  # somebody was quicker
+                    return pool
+            raise
+
+    def _end_earlier_pool(self, connection: libvirt.virConnect) -> None:
+        """A cloud that lived in this directory before us may have left its pool; libvirt takes one per directory."""
+        for pool in connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE):
+            name = pool.name()
+            if name.startswith("pileus-") and name != self._options.pool and _target(pool) == self._directory:
+                pool.destroy()
 
     def _remove_volume(self, pool: libvirt.virStoragePool, name: str) -> None:
         """By libvirt if it knows the volume, else the file itself: a pool doesn't see what came behind its back."""
@@ -91,6 +103,10 @@ def _owner(name: str) -> UUID | None:
             with suppress(ValueError):
                 return UUID(name.removesuffix(suffix))
     return None
+
+
+def _target(pool: libvirt.virStoragePool) -> Path:
+    return Path(etree.fromstring(pool.XMLDesc().encode()).findtext("target/path", ""))
 
 
 def _pool_xml(name: str, directory: Path) -> str:

@@ -16,7 +16,7 @@ from lxml import etree
 from services.compute.core.guests import GuestSpec
 
 NAMESPACE = "urn:pileus:guest:1"
-HOTPLUG_PORTS = 12  # PCIe root ports; those that no device uses are free for what is plugged in later
+ROOT_PORTS = 16  # PCIe; those that no device uses are free for what is plugged in later
 LONGEST_NAME = 255
 # Characters outside XML 1.0's "Char" production
 _NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -171,8 +171,10 @@ def _devices(devices: etree._Element, plan: DomainPlan) -> None:
     if plan.config_drive:
         _config_drive(devices, plan.config_drive)
     _add(devices, "controller", type="usb", model="none")
-    for _ in range(HOTPLUG_PORTS if "q35" in plan.machine.board else 0):
-        _add(devices, "controller", type="pci", model="pcie-root-port")
+    if "q35" in plan.machine.board:
+        _add(devices, "controller", type="pci", index="0", model="pcie-root")
+        for _ in range(ROOT_PORTS):
+            _add(devices, "controller", type="pci", model="pcie-root-port")
     _console(devices, plan.console_log)
     _add(_add(devices, "channel", type="unix"), "target", type="virtio", name="org.qemu.guest_agent.0")
     _add(_add(devices, "video"), "model", type="none")

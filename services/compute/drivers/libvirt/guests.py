@@ -75,7 +75,7 @@ class LibvirtHypervisor:
             if self._domains.look(connection, server_id) is None:
                 connection.defineXML(domain_xml(self._plan(connection, spec, image.absolute(), size_bytes)))
 
-        with self._turns.of(server_id):
+        with self._turns.of(server_id), self._watching.quiet(server_id):
             self._connection.call(define, server_id=server_id)
             return self._power_on(server_id)
 
