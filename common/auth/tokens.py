@@ -14,6 +14,7 @@ from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from jwt.types import Options
 from pydantic import BaseModel, ConfigDict
 
 from common.auth.callers import Caller
@@ -46,7 +47,7 @@ class Revocation(BaseModel):
         return caller.issued_at <= self.issued_before and all(
             (
                 self.audit_id in (None, caller.audit_ids[0]),
-                self.audit_chain_id in (None, caller.audit_ids[-1]),
+                self.audit_chain_id is None or self.audit_chain_id in caller.audit_ids,
                 self.user_id in (None, caller.user_id),
                 self.project_id in (None, caller.project_id),
                 self.domain_id in (None, caller.domain_id, caller.user_domain_id, caller.project_domain_id),
@@ -60,13 +61,17 @@ def sign(caller: Caller, *, key: Ed25519PrivateKey, key_id: str) -> str:
     return jwt.encode(_claims(caller), key, algorithm=ALGORITHM, headers={"kid": key_id})
 
 
-def read_token(token: str, keys: PublicKeys) -> Caller:
-    """Who the token speaks for, if one of `keys` signed it and it has not expired.  Unauthenticated"""
+def read_token(token: str, keys: PublicKeys, *, grace_s: float = 0) -> Caller:
+    """Who the token speaks for, if one of `keys` signed it and it ended no more than `grace_s` ago.  Unauthenticated
+
+    When it was issued is not compared with our clock: the issuer's may be a little ahead.
+    """
     try:
         if len(token) > LONGEST_TOKEN:
             raise Unauthenticated(NOT_VALID)
         key = keys[jwt.get_unverified_header(token)["kid"]]
-        claims = jwt.decode(token, key, algorithms=[ALGORITHM], options={"require": ["exp", "iat", "sub"]})
+        checks: Options = {"require": ["exp", "iat", "sub"], "verify_iat": False}
+        claims = jwt.decode(token, key, algorithms=[ALGORITHM], options=checks, leeway=grace_s)
         return _caller(claims, token)
     except (jwt.InvalidTokenError, KeyError, TypeError, ValueError) as error:
         raise Unauthenticated(NOT_VALID) from error
@@ -121,6 +126,7 @@ class TokenVerifier:
     _revoked: dict[int, Revocation] = field(default_factory=dict)
     _asked_at: float = float("-inf")
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _learning: threading.Lock = field(default_factory=threading.Lock)
 
     def verify(self, token: str) -> Caller:
         """Who is calling.  May ask identity for new keys.  Unauthenticated; Unavailable while its keys were never seen."""
@@ -158,16 +164,22 @@ class TokenVerifier:
             self._revoked = {key: one for key, one in (self._revoked | fresh).items() if one.expires_at > now}
 
     def _learn_keys(self) -> bool:
-        """Fetch the keys again, at most once a second however many unknown tokens come; whether that was done."""
-        with self._lock:
+        """Fetch the keys, at most once a second however many unknown tokens come; whether another look is worth it.
+
+        Who comes while they are being fetched waits for them: its token may be good.
+        """
+        with self._learning:
             if time.monotonic() - self._asked_at < 1.0:
+                if not self._keys:
+                    raise Unavailable("The keys that tokens are signed with are not known yet.")
+                return True
+            try:
+                self._keys = dict(self.fetch_keys())
+                self.refresh()
+            except Unavailable:
+                if not self._keys:
+                    raise
                 return False
-            self._asked_at = time.monotonic()
-        try:
-            self._keys = dict(self.fetch_keys())
-            self.refresh()
-        except Unavailable:
-            if not self._keys:
-                raise
-            return False
+            finally:
+                self._asked_at = time.monotonic()
         return True

@@ -1,0 +1,57 @@
+"""What the routes of this process were built with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy.orm import Session
+
+from common.auth.policy import Policy
+from common.auth.tokens import Revocation
+from common.bus.bus import Bus
+from common.db.database import Database
+from common.db.types import utc_now
+from services.identity.api.verifier import OwnVerifier
+from services.identity.contract import TokenRevoked
+from services.identity.core.lockout import Lockout
+from services.identity.core.passwords import Passwords
+from services.identity.db import revocations
+from services.identity.db.keyring import Keyring
+from services.identity.settings import IdentitySettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kit:
+    """Adapters and settings; made once in `main.py`."""
+
+    settings: IdentitySettings
+    url: str  # public address of this API: http://cloud/identity/v3
+    secret: str  # shared by the processes of this cloud
+    database: Database
+    bus: Bus
+    policy: Policy
+    passwords: Passwords
+    lockout: Lockout
+    keyring: Keyring
+    verifier: OwnVerifier
+
+    def revoke(self, session: Session, **ends: str) -> TokenRevoked:
+        """End the tokens that match; tell the bus what this returns once the session is committed."""
+        return TokenRevoked(revocation=revoke(session, self.settings, **ends))
+
+
+def revoke(session: Session, settings: IdentitySettings, **ends: str) -> Revocation:
+    """Store a revocation that lasts as long as a token can."""
+    now = utc_now()
+    return revocations.add(session, now=now, until=now + timedelta(seconds=settings.token_lifetime_s), **ends)
+
+
+def _kit(request: Request) -> Kit:
+    kit: Kit = request.app.state.kit
+    return kit
+
+
+KitOf = Annotated[Kit, Depends(_kit)]

@@ -1,0 +1,83 @@
+"""The body of a log-in.  Identity API v3, "Authentication and token management"."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from common.errors import InvalidInput
+from services.identity.api.schemas.texts import Text
+
+MALFORMED = (
+    "The server could not comply with the request since it is either malformed or otherwise incorrect. "
+    "The client is assumed to be in error."
+)
+
+
+def expecting(what: str, where: str) -> InvalidInput:
+    """Keystone's sentence for what is missing in a body."""
+    return InvalidInput(f"Expecting to find {what} in {where}. {MALFORMED}")
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class DomainRef(Part):
+    id: Text | None = None
+    name: Text | None = None
+
+
+class ProjectRef(Part):
+    id: Text | None = None
+    name: Text | None = None
+    domain: DomainRef | None = None
+
+
+class UserRef(Part):
+    id: Text | None = None
+    name: Text | None = None
+    domain: DomainRef | None = None
+    password: str = Field(repr=False)
+
+
+class PasswordMethod(Part):
+    user: UserRef
+
+
+class TokenMethod(Part):
+    id: str = Field(repr=False)
+
+
+class IdentityPart(Part):
+    methods: list[str]
+    password: PasswordMethod | None = None
+    token: TokenMethod | None = None
+
+
+class SystemRef(Part):
+    all: Literal[True]
+
+
+class ScopePart(Part):
+    project: ProjectRef | None = None
+    domain: DomainRef | None = None
+    system: SystemRef | None = None
+    unscoped: Any = None
+
+    def named(self) -> str:
+        """Which one of them is asked for.  InvalidInput"""
+        given = [name for name in ("project", "domain", "system", "unscoped") if name in self.model_fields_set]
+        if len(given) != 1:
+            raise expecting("project, domain, system or unscoped", "scope")
+        return given[0]
+
+
+class AuthPart(Part):
+    identity: IdentityPart
+    scope: ScopePart | Literal["unscoped"] | None = None
+
+
+class AuthBody(Part):
+    auth: AuthPart

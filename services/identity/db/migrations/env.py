@@ -1,0 +1,3 @@
+from common.db.migrate import run_migrations
+
+run_migrations()

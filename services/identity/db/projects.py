@@ -1,0 +1,94 @@
+"""Projects and the domains around them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Select, delete, exists, select, update
+from sqlalchemy.orm import Session
+
+from common.errors import Forbidden, NotFound
+from services.identity.db.tables import Assignment, Domain, Project, User
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A project with the domain it lives in."""
+
+    project: Project
+    domain: Domain
+
+    @property
+    def is_enabled(self) -> bool:
+        return self.project.enabled and self.domain.enabled
+
+
+def _placed() -> Select[Project, Domain]:
+    return select(Project, Domain).join(Domain, Domain.id == Project.domain_id)
+
+
+def _one(session: Session, query: Select[Project, Domain]) -> Placed | None:
+    found = session.execute(query).one_or_none()
+    return Placed(found[0], found[1]) if found else None
+
+
+def by_id(session: Session, project_id: str) -> Placed | None:
+    return _one(session, _placed().where(Project.id == project_id))
+
+
+def by_name(
+    session: Session, name: str, *, domain_id: str | None = None, domain_name: str | None = None
+) -> Placed | None:
+    """The domain is given by its id or by its name."""
+    where = Domain.id == domain_id if domain_id is not None else Domain.name == domain_name
+    return _one(session, _placed().where(Project.name == name, where))
+
+
+def known(session: Session, project_id: str) -> Project:
+    """NotFound, in Keystone's words."""
+    if (project := session.get(Project, project_id)) is None:
+        raise NotFound(f"Could not find project: {project_id}.")
+    return project
+
+
+def of_user(user_id: str) -> Select[Project]:
+    """Those on which the user has any role."""
+    held = exists().where(
+        Assignment.user_id == user_id, Assignment.kind == "project", Assignment.target_id == Project.id
+    )
+    return select(Project).where(held)
+
+
+def open_to(user_id: str) -> Select[Project]:
+    """Those that the user may get a token for."""
+    return of_user(user_id).join(Domain, Domain.id == Project.domain_id).where(Project.enabled, Domain.enabled)
+
+
+def remove(session: Session, project: Project) -> None:
+    """With the roles on it.  Forbidden while it has children"""
+    if session.scalar(select(exists().where(Project.parent_id == project.id))):
+        raise Forbidden(
+            f"Cannot delete the project {project.id} since it is not a leaf in the hierarchy. "
+            "Use the cascade option if you want to delete a whole subtree."
+        )
+    session.execute(delete(Assignment).where(Assignment.kind == "project", Assignment.target_id == project.id))
+    session.execute(update(User).where(User.default_project_id == project.id).values(default_project_id=None))
+    session.delete(project)
+
+
+def domain_by(session: Session, *, domain_id: str | None = None, name: str | None = None) -> Domain | None:
+    where = Domain.id == domain_id if domain_id is not None else Domain.name == name
+    return session.scalars(select(Domain).where(where)).one_or_none()
+
+
+def known_domain(session: Session, domain_id: str) -> Domain:
+    """NotFound, in Keystone's words."""
+    if (domain := session.get(Domain, domain_id)) is None:
+        raise NotFound(f"Could not find domain: {domain_id}.")
+    return domain
+
+
+def domains_open_to(user_id: str) -> Select[Domain]:
+    """Those that the user may get a token for."""
+    held = exists().where(Assignment.user_id == user_id, Assignment.kind == "domain", Assignment.target_id == Domain.id)
+    return select(Domain).where(held, Domain.enabled)

@@ -1,0 +1,67 @@
+"""Roles, what they imply, and who has them where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import CTE, Select, delete, exists, select
+from sqlalchemy.orm import Session
+
+from common.errors import NotFound
+from services.identity.core.scopes import Scope
+from services.identity.db.tables import Assignment, ImpliedRole, Role
+
+
+def known(session: Session, role_id: str) -> Role:
+    """NotFound, in Keystone's words."""
+    if (role := session.get(Role, role_id)) is None:
+        raise NotFound(f"Could not find role: {role_id}.")
+    return role
+
+
+def held(session: Session, user_id: str, scope: Scope) -> Sequence[Role]:
+    """The user's roles on the scope, implied ones included, by name."""
+    return session.scalars(
+        select(Role).where(Role.id.in_(select(_held_ids(user_id, scope).c.id))).order_by(Role.name)
+    ).all()
+
+
+def _held_ids(user_id: str, scope: Scope) -> CTE:
+    given = select(Assignment.role_id.label("id")).where(
+        Assignment.user_id == user_id, Assignment.kind == scope.kind, Assignment.target_id == scope.target_id
+    )
+    held = given.cte("held", recursive=True)
+    return held.union(select(ImpliedRole.implied_id).join(held, held.c.id == ImpliedRole.prior_id))
+
+
+def given(user_id: str, scope: Scope) -> Select[Role]:
+    """The roles assigned to the user on the scope itself."""
+    assigned = exists().where(
+        Assignment.role_id == Role.id,
+        Assignment.user_id == user_id,
+        Assignment.kind == scope.kind,
+        Assignment.target_id == scope.target_id,
+    )
+    return select(Role).where(assigned)
+
+
+def is_given(session: Session, user_id: str, scope: Scope, role_id: str) -> bool:
+    return session.get(Assignment, (user_id, scope.kind, scope.target_id, role_id)) is not None
+
+
+def give(session: Session, user_id: str, scope: Scope, role_id: str) -> None:
+    """Twice is once."""
+    if not is_given(session, user_id, scope, role_id):
+        session.add(Assignment(user_id=user_id, kind=scope.kind, target_id=scope.target_id, role_id=role_id))
+        session.flush()
+
+
+def take(session: Session, user_id: str, scope: Scope, role_id: str) -> bool:
+    """Whether there was anything to take."""
+    taken = delete(Assignment).where(
+        Assignment.user_id == user_id,
+        Assignment.kind == scope.kind,
+        Assignment.target_id == scope.target_id,
+        Assignment.role_id == role_id,
+    )
+    return session.execute(taken.returning(Assignment.role_id)).first() is not None

@@ -1,0 +1,136 @@
+"""Builds the identity service from its settings, and fills a new cloud."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy.orm import Session
+from starlette.types import ASGIApp
+
+from common.auth.policy import Policy
+from common.auth.tokens import Revocation
+from common.db import migrate
+from common.db.database import Database
+from common.db.types import utc_now
+from common.http.app import Service, create_app
+from common.periodic import Periodic
+from common.process import Part, Surroundings
+from services.identity.api import ROUTERS
+from services.identity.api.edge import Edge
+from services.identity.api.faults import IdentityFaults
+from services.identity.api.kit import Kit, revoke
+from services.identity.api.policy import RULES
+from services.identity.api.verifier import OwnVerifier
+from services.identity.contract import TokenRevoked
+from services.identity.core.bootstrap import Bootstrap
+from services.identity.core.keys import Seal
+from services.identity.core.lockout import Lockout
+from services.identity.core.passwords import Passwords
+from services.identity.db import bootstrap as first_rows
+from services.identity.db import revocations, users
+from services.identity.db.keyring import Keyring
+from services.identity.db.tables import IdentityTable
+from services.identity.settings import IdentitySettings
+
+HOUSEKEEPING_EVERY_S = 600.0
+
+
+def build(surroundings: Surroundings) -> Part:
+    """The identity service."""
+    settings = IdentitySettings.read(surroundings.settings_file)
+    database = _database(settings)
+    kit = _kit(surroundings, settings, database)
+    housekeeping = Periodic(
+        "identity housekeeping", lambda: keep_house(kit), every_s=HOUSEKEEPING_EVERY_S, at_once=False
+    )
+    return Part(
+        name="identity",
+        app=_app(kit),
+        listen=settings.listen,
+        starts=(housekeeping.start,),
+        stops=(housekeeping.stop, database.close),
+    )
+
+
+def bootstrap(surroundings: Surroundings, wanted: Bootstrap) -> None:
+    """Fill a new cloud with what it starts with; on an old one, change what differs.  Safe to repeat."""
+    settings = IdentitySettings.read(surroundings.settings_file)
+    database = _database(settings)
+    ended: list[Revocation] = []
+
+    def password_changed(session: Session, user_id: str) -> None:
+        ended.append(revoke(session, settings, user_id=user_id))
+
+    try:
+        with database.transaction() as session:
+            first_rows.write(
+                session,
+                wanted,
+                passwords=_passwords(settings),
+                public_url=surroundings.platform.public_url,
+                region=surroundings.platform.region,
+                password_changed=password_changed,
+            )
+    finally:
+        database.close()
+    for revocation in ended:
+        surroundings.bus.tell(TokenRevoked(revocation=revocation))
+
+
+def keep_house(kit: Kit) -> None:
+    """Replace an old signing key; forget what no token outlives and failures that have been waited out."""
+    now = utc_now()
+    kit.keyring.prepare(max_age=timedelta(days=kit.settings.key_max_age_days))
+    with kit.database.transaction() as session:
+        revocations.forget(session, before=now - timedelta(seconds=kit.settings.expired_grace_s))
+        users.forget_old_failures(session, now - timedelta(seconds=2 * kit.settings.lockout_longest_s))
+
+
+def _database(settings: IdentitySettings) -> Database:
+    database = Database(settings.database_url)
+    migrate.upgrade(database, "services.identity.db", IdentityTable.metadata)
+    return database
+
+
+def _kit(surroundings: Surroundings, settings: IdentitySettings, database: Database) -> Kit:
+    secret = surroundings.platform.bus_key.get_secret_value()
+    kept_for = timedelta(seconds=settings.token_lifetime_s + settings.expired_grace_s)
+    keyring = Keyring(database, Seal(secret), kept_for=kept_for)
+    keyring.prepare(max_age=timedelta(days=settings.key_max_age_days))
+    return Kit(
+        settings=settings,
+        url=f"{surroundings.platform.public_url.rstrip('/')}/identity/v3",
+        secret=secret,
+        database=database,
+        bus=surroundings.bus,
+        policy=Policy(RULES, settings.policy),
+        passwords=_passwords(settings),
+        lockout=Lockout(settings.lockout_after, settings.lockout_first_s, settings.lockout_longest_s),
+        keyring=keyring,
+        verifier=OwnVerifier(database, keyring),
+    )
+
+
+def _passwords(settings: IdentitySettings) -> Passwords:
+    return Passwords(
+        memory_kib=settings.argon2_memory_kib,
+        passes=settings.argon2_passes,
+        lanes=settings.argon2_lanes,
+        at_once=settings.parallel_hashes,
+        wait_s=settings.hash_wait_s,
+        longest=settings.longest_password,
+    )
+
+
+def _app(kit: Kit) -> ASGIApp:
+    faults = IdentityFaults(kit.url.removesuffix("/v3"))
+    return create_app(
+        Service(
+            name="identity",
+            routers=ROUTERS,
+            faults=faults,
+            state={"kit": kit, "verifier": kit.verifier},
+            probes={"database": kit.database.ping},
+            middleware=((Edge, {"faults": faults}),),
+        )
+    )

@@ -1,0 +1,41 @@
+"""Options of the identity service: section `[identity]` of `pileus.toml`."""
+
+from __future__ import annotations
+
+import os
+from typing import ClassVar
+
+from pydantic import Field
+
+from common.settings import Section
+
+
+class IdentitySettings(Section):
+    """Everything that an operator may set here."""
+
+    section: ClassVar[str] = "identity"
+
+    database_url: str = Field(description="sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/NAME")
+    listen: str = Field("127.0.0.1:5000", description="HOST:PORT when identity is a process of its own")
+
+    token_lifetime_s: int = Field(3600, description="How long a new token is good for", ge=60, le=86_400)
+    expired_grace_s: int = Field(
+        172_800, description="How long `allow_expired` still recognises an expired token", ge=0
+    )
+    key_max_age_days: int = Field(30, description="A signing key is replaced when it is this old", ge=1)
+
+    argon2_memory_kib: int = Field(19_456, description="Memory of one password hash (argon2id)", ge=8)
+    argon2_passes: int = Field(2, description="Passes over that memory", ge=1)
+    argon2_lanes: int = Field(1, description="Threads of one hash", ge=1)
+    parallel_hashes: int = Field(
+        default_factory=lambda: os.cpu_count() or 1, description="Hashes computed at once: as many as cores", ge=1
+    )
+    hash_wait_s: float = Field(20, description="How long a log-in waits for its turn to hash before it is a 503", gt=0)
+    longest_password: int = Field(4096, description="Characters; a longer one is refused unseen", ge=64)
+
+    lockout_after: int = Field(6, description="Failed log-ins in a row that a user may have free of charge", ge=1)
+    lockout_first_s: float = Field(1, description="Wait after one more failure; it doubles with each", gt=0)
+    lockout_longest_s: float = Field(300, description="The wait grows no longer than this", gt=0)
+
+    list_limit: int = Field(1000, description="Rows that one page of a list holds at most", ge=1)
+    policy: dict[str, str] = Field(default_factory=dict, description="Rules that replace the ones built in, by name")
