@@ -104,7 +104,7 @@ class LibvirtHypervisor:
                 undefine(domain)
             self._disks.remove(connection, server_id)
 
-        with self._turns.of(server_id):
+        with self._turns.of(server_id), self._watching.quiet(server_id):
             self._connection.call(remove, server_id=server_id)
             self._consoles.remove(server_id)
             self._accounts.release(server_id)
