@@ -34,7 +34,7 @@ class CloudSettings(Section):
     storage: Path = Field(description="Where guests' disks and console logs are")
 
 
-def embedded(places: Places, *, listen: str, public_url: str, storage: Path) -> Sections:
+def embedded(places: Places, *, cloud_id: str, listen: str, public_url: str, storage: Path) -> Sections:
     """Everything in one process: SQLite files, no broker, services that call each other directly."""
 
     def database(service: str) -> str:
@@ -43,7 +43,7 @@ def embedded(places: Places, *, listen: str, public_url: str, storage: Path) -> 
     return {
         "cloud": _cloud("embedded", storage),
         "platform": {
-            **_platform(public_url),
+            **_platform(cloud_id, public_url),
             "bus_url": "memory://",
             "identity_url": "http://identity",
             "image_url": "http://image",
@@ -61,13 +61,14 @@ def _cloud(mode: str, storage: Path) -> Values:
     return {"mode": mode, "admin_password": password(), "demo_password": password(), "storage": str(storage)}
 
 
-def _platform(public_url: str) -> Values:
-    return {"cloud_id": str(uuid.uuid4()), "public_url": public_url, "bus_key": secrets.token_urlsafe(32)}
+def _platform(cloud_id: str, public_url: str) -> Values:
+    return {"cloud_id": cloud_id, "public_url": public_url, "bus_key": secrets.token_urlsafe(32)}
 
 
 def distributed(
     places: Places,
     *,
+    cloud_id: str,
     listen: str,
     public_url: str,
     storage: Path,
@@ -81,7 +82,7 @@ def distributed(
     return {
         "cloud": _cloud("distributed", storage),
         "platform": {
-            **_platform(public_url),
+            **_platform(cloud_id, public_url),
             "bus_url": bus_url,
             "identity_url": urls["identity_url"],
             "image_url": urls["image_url"],
@@ -97,6 +98,10 @@ def distributed(
         "agent": {"storage": str(storage), **service_user("compute-agent")},
         "gateway": {"listen": listen, **urls},
     }
+
+
+def new_cloud_id() -> str:
+    return str(uuid.uuid4())
 
 
 def service_user(name: str) -> Values:
