@@ -27,6 +27,8 @@ from common.settings import PlatformSettings
 R = TypeVar("R")
 M = TypeVar("M", bound=BaseModel)
 
+FIRST_CONNECTION_S = 3.0  # a process that was just started may ask before it is connected
+
 
 class AmqpBus:
     """A `Bus` on a broker.  Opens its connections as they are needed."""
@@ -115,7 +117,8 @@ class AmqpBus:
                     self._url, [queue], self._take_reply, name="replies", threads=1, lost=self._fail_pending
                 )
                 self._intakes.append(self._reply_intake)
-        if not self._reply_intake.is_listening.wait(timeout=3):
+                self._reply_intake.is_listening.wait(FIRST_CONNECTION_S)
+        if not self._reply_intake.is_listening.is_set():
             raise Unavailable("The message broker does not answer")
         return str(self._reply_to)
 

@@ -69,7 +69,9 @@ class Intake:
                     connection.ensure_connection(max_retries=1, interval_start=0, timeout=3)
                     pause_s = 0.1
                     self._consume(connection)
-            except TROUBLE as error:
+            except Exception as error:
+                if not isinstance(error, TROUBLE):
+                    log.exception("intake broke", extra={"queue": self._name})
                 self._went_deaf(error)
                 self._over.wait(pause_s)
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)

@@ -11,6 +11,7 @@ from typing import Any
 
 import amqp.exceptions
 from kombu import Connection, Exchange, Producer
+from kombu.exceptions import KombuError
 
 from common.bus.amqp_wire import LARGEST_MESSAGE, SIGNATURE, sign
 from common.errors import InvalidInput, Unavailable
@@ -21,7 +22,7 @@ CONNECTIONS = 4
 CONFIRM_S = 5.0
 LONGEST_OUTBOX = 5_000
 
-TROUBLE: tuple[type[BaseException], ...] = (OSError, amqp.exceptions.AMQPError)
+TROUBLE: tuple[type[BaseException], ...] = (OSError, amqp.exceptions.AMQPError, KombuError)
 
 
 def connect(url: str, *, heartbeat_s: float = 0, name: str = "") -> Connection:

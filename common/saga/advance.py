@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from common.errors import Conflict, DeadlineExceeded, HostFailed, PlatformError, Unavailable
-from common.saga.saga import Run, Saga, Step
+from common.saga.saga import LocalStep, Run, Saga, Step
 from common.saga.tables import SagaState
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 10.0
@@ -53,7 +55,7 @@ class Progress:
         )
         return cls(
             run, saga, SagaState(row.state), row.position, row.resume_at, row.generation,
-            row.tries, row.step_began_at, row.is_cancelled, row.is_told,
+            row.tries, row.step_began_at, row.is_cancelled and saga.may_be_cancelled, row.is_told,
         )  # fmt: skip
 
     @property
@@ -61,17 +63,33 @@ class Progress:
         return self.state is SagaState.UNDOING
 
     @property
-    def step(self) -> Step:
+    def step(self) -> Step | LocalStep:
         return self.saga.steps[self.position]
 
-    def do(self, kit: Any) -> Any:
-        return self.step.do(self.run, kit)
+    @property
+    def is_local(self) -> bool:
+        """Whether what comes next happens within the database alone."""
+        return isinstance(self.step, LocalStep) or (self.is_undoing and self.step.undo is None)
 
-    def undo(self, kit: Any) -> None:
-        if self.step.undo is not None:
-            self.step.undo(self.run, kit)
+    def work(self, kit: Any, now: datetime) -> Any:
+        """Do the present step, or undo it."""
+        assert isinstance(self.step, Step)
+        if not self.is_undoing:
+            self._must_go_on(now)
+            return self.step.do(self.run, kit)
+        return self.step.undo(self.run, kit) if self.step.undo else None
 
-    def must_go_on(self, now: datetime) -> None:
+    def work_within(self, kit: Any, now: datetime, session: Session) -> Any:
+        """The same where that is local."""
+        if self.is_undoing and self.step.undo is None:
+            return None
+        assert isinstance(self.step, LocalStep)
+        if not self.is_undoing:
+            self._must_go_on(now)
+            return self.step.do(self.run, kit, session)
+        return self.step.undo(self.run, kit, session) if self.step.undo else None
+
+    def _must_go_on(self, now: datetime) -> None:
         """Cancelled, or DeadlineExceeded, if the present step should not be tried."""
         if self.is_cancelled:
             raise Cancelled("Cancelled by a later request")
@@ -124,6 +142,8 @@ def after_failure(progress: Progress, error: Exception, now: datetime) -> Advanc
         return _not_undone(progress, now, outcome)
     if isinstance(error, Unavailable) and not isinstance(error, HostFailed) and not progress.is_late(now):
         return _again(progress, now, LONGEST_PAUSE_S, {})
+    if progress.step.may_be_skipped and not progress.is_cancelled:
+        return replace(after_success(progress, None, now), event=outcome)
     host = progress.saga.host_of(progress.run)
     if isinstance(error, Unavailable) and host and _may_go_elsewhere(progress, now):
         resume_at = progress.saga.index(str(progress.saga.elsewhere))
@@ -174,10 +194,10 @@ def _undone(progress: Progress, now: datetime, event: dict[str, Any]) -> Advance
 
 def _not_undone(progress: Progress, now: datetime, outcome: dict[str, Any]) -> Advance:
     """Never given up; once it takes too long the resource says why it failed, and `pileus doctor` shows the saga."""
-    late = progress.is_late(now) and not progress.is_told and progress.resume_at is None
+    late = progress.is_late(now) and not progress.is_told
     if late:
         progress.run.error = progress.run.error or outcome["message"]
-    changes = {"is_told": True, "error": progress.run.error} if late else {}
+    changes = {"is_told": True, "error": progress.run.error, "resume_at": None} if late else {}
     again = _again(progress, now, LONGEST_UNDO_PAUSE_S, changes)
     return Advance(again.changes, due_at=again.due_at, tell_failure=late)
 

@@ -2,6 +2,9 @@
 
 Each `do` and `undo` may run twice (a worker can die between the work and its record), so both accept what they find.
 `undo` also covers the step that failed: after a timeout nobody knows how far the host got.
+
+A local step only touches the service's own database.  It gets the session that also records it, so it is done exactly
+once and costs no commit of its own.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel
+from sqlalchemy.orm import Session
 
 P = TypeVar("P", bound=BaseModel)
 
@@ -32,26 +36,48 @@ class Run(Generic[P]):
     results: dict[str, Any] = field(default_factory=dict)  # step name -> what its `do` returned
     excluded: tuple[str, ...] = ()  # hosts that failed it and are not asked again
     error: str | None = None  # why it is being undone
-    facts: dict[str, Any] = field(default_factory=dict)  # about `error`: shown to whoever may see details
+    afterwards: list[Callable[[], None]] = field(default_factory=list)
+
+    def then(self, work: Callable[[], None]) -> None:
+        """Have `work` done once what the present local step wrote is committed; a crash in between loses it."""
+        self.afterwards.append(work)
 
 
 Do = Callable[[Run[Any], Any], Any]  # (run, kit) -> JSON, kept before the next step begins
 Undo = Callable[[Run[Any], Any], None]
+LocalDo = Callable[[Run[Any], Any, Session], Any]
+LocalUndo = Callable[[Run[Any], Any, Session], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`timeout_s` bounds `do` with all its retries; `undo` has the same again."""
+    """`timeout_s` bounds `do` with all its retries; `undo` has the same again.
+
+    With `may_be_skipped` the saga goes on without a step that fails for good: something else makes it good later.
+    """
 
     name: str
     do: Do
     undo: Undo | None = None
     timeout_s: float = 60
+    may_be_skipped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LocalStep:
+    """A step within the service's own database, committed together with its record."""
+
+    name: str
+    do: LocalDo
+    undo: LocalUndo | None = None
+    timeout_s: float = 60
+    may_be_skipped: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saga(Generic[P]):
-    """`failed` runs once everything is undone: it leaves the reason where the user finds it.
+    """`failed` runs once everything is undone, in the transaction that ends the saga: it leaves the reason where the
+    user finds it.
 
     With `elsewhere`, a step that fails for a reason tied to its host (HostFailed, or no answer from it) does not fail
     the saga: all is undone down to and including that step, which then runs again with the host excluded.
@@ -60,11 +86,12 @@ class Saga(Generic[P]):
 
     name: str
     params: type[P]
-    steps: tuple[Step, ...]
-    failed: Undo
+    steps: tuple[Step | LocalStep, ...]
+    failed: LocalUndo
     elsewhere: str | None = None
     host_of: Callable[[Run[Any]], str | None] = lambda run: None
     most_hosts: int = 3
+    may_be_cancelled: bool = True
     action: str = ""  # its name in the resource's timeline (os-instance-actions); "" shows none
     events: Mapping[str, str] = field(default_factory=dict)  # step -> event name in the timeline, if not the step's own
 

@@ -1,0 +1,89 @@
+# `make` alone prints the verbs.  A laptop and CI use the same ones.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+PYTEST := .venv/bin/pytest
+DATA ?= /var/lib/pileus/default
+LISTEN ?= 127.0.0.1:8774
+PORT ?= 8775
+T ?=
+CODE := common services cli tests
+SERVICES := identity image compute
+
+.PHONY: help setup packages demo run stop logs run-distributed check lint format types imports \
+        test test-unit test-contract test-integration test-e2e test-security bench sizes docs migration lock clean
+
+help: ## print the verbs
+	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/.installed ## install everything from the lock; quick when nothing changed
+	@deploy/packages.sh
+
+.venv/.installed: requirements.lock pyproject.toml
+	@deploy/packages.sh
+	@test -x $(PY) || python3 -m venv .venv
+	@.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup ## from a bare machine to a running guest and its console
+	@.venv/bin/pileus up --data $(DATA) --listen $(LISTEN) --detach
+	@.venv/bin/pileus demo --data $(DATA)
+	@.venv/bin/pileus status --data $(DATA)
+
+run: setup ## the whole platform on this machine in one process
+	@.venv/bin/pileus up --data $(DATA) --listen $(LISTEN)
+
+run-distributed: setup ## the same with RabbitMQ, PostgreSQL and separate processes: DATA=DIR PORT=N
+	@.venv/bin/pileus distributed up --data $(DATA) --port $(PORT)
+
+stop: ## stop what `run` or `run-distributed` started: DATA=DIR
+	@.venv/bin/pileus down --data $(DATA)
+
+logs: ## follow the log
+	@tail -n 50 -F $(DATA)/pileus.log $(DATA)/log/*.log 2>/dev/null
+
+check: lint test-unit ## the quick loop, under a minute
+
+lint: ## ruff, mypy, import rules
+	@.venv/bin/ruff check $(CODE)
+	@.venv/bin/ruff format --check --quiet $(CODE)
+	@.venv/bin/mypy $(CODE)
+	@.venv/bin/lint-imports
+
+format: ## ruff format and its safe fixes
+	@.venv/bin/ruff format $(CODE)
+	@.venv/bin/ruff check --fix $(CODE)
+
+test: setup lint test-unit test-contract test-integration test-e2e ## everything that CI runs
+
+test-unit: ## unit and architecture tests
+	@$(PYTEST) -q -n 2 tests/unit tests/architecture tests/security $(T)
+
+test-contract: ## real adapters behave like the fakes
+	@$(PYTEST) -q tests/contract $(T)
+
+test-integration: ## one service whole, one outside thing real
+	@$(PYTEST) -q tests/integration $(T)
+
+test-e2e: ## the platform through its public face, embedded and distributed
+	@$(PYTEST) -q tests/e2e $(T)
+
+bench: setup ## measure the budgets of docs/SPECIFICATION.md
+	@$(PY) -m tests.bench
+
+sizes: ## the ten longest files and functions
+	@$(PY) -m tests.architecture.sizes
+
+docs: ## generate the tables under docs/api
+	@$(PY) -m tests.architecture.generated_docs
+
+migration: ## a new numbered migration: SERVICE=compute NAME="add a table"
+	@$(PY) -m common.db.new_migration "$(SERVICE)" "$(NAME)"
+
+lock: ## pin the newest versions that pyproject.toml allows
+	@$(PY) -m piptools compile --quiet --no-header --no-annotate --no-emit-index-url --no-emit-trusted-host \
+	  --no-emit-find-links --generate-hashes --allow-unsafe --all-extras --upgrade -o requirements.lock pyproject.toml
+
+clean: ## remove what make made
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build
