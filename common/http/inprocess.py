@@ -38,6 +38,8 @@ class Inside:
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=5)
+        if not self._loop.is_running():
+            self._loop.close()
 
 
 class _Transport(httpx.BaseTransport):

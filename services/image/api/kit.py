@@ -1,0 +1,74 @@
+"""What this service's routes work with, and how they get it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Protocol, TypeVar
+from uuid import UUID
+
+from fastapi import Depends, Request
+
+from common.auth.callers import Caller
+from common.auth.policy import Policy
+from common.bus.bus import Bus
+from common.db.database import Database
+from common.errors import NotFound
+from services.image.core.formats import Finding
+from services.image.core.images import Image, Viewer
+from services.image.core.listing import as_uuid
+from services.image.drivers.store.files import FileStore
+from services.image.settings import ImageSettings
+
+T = TypeVar("T")
+
+
+class Inspects(Protocol):
+    """Says what a file is."""
+
+    def inspect(self, path: Path) -> Finding: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kit:
+    """Built once in `main`."""
+
+    settings: ImageSettings
+    public_url: str  # of this API: links in answers begin with it
+    database: Database
+    store: FileStore
+    inspector: Inspects
+    policy: Policy
+    bus: Bus
+    threads: ThreadPoolExecutor  # for bytes; other routes run on the framework's own
+
+    async def off_loop(self, work: Callable[[], T]) -> T:
+        """Run blocking work without holding up the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self.threads, copy_context().run, work)
+
+    def viewer(self, caller: Caller) -> Viewer:
+        return Viewer(caller.project_id, sees_all=self.policy.allows("see_every_image", caller))
+
+    def must(self, rule: str, caller: Caller, image: Image) -> None:
+        """Forbidden unless the rule lets this caller do it to this image."""
+        self.policy.must(rule, caller, image.target())
+
+
+async def kit_of(request: Request) -> Kit:
+    kit: Kit = request.app.state.kit
+    return kit
+
+
+async def id_in_path(image_id: str) -> UUID:
+    """The image's id; what is none belongs to no image.  NotFound"""
+    if (found := as_uuid(image_id)) is None:
+        raise NotFound(f"No image found with ID {image_id}")
+    return found
+
+
+KitOf = Annotated[Kit, Depends(kit_of)]
+ImageId = Annotated[UUID, Depends(id_in_path)]

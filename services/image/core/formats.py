@@ -1,0 +1,49 @@
+"""Whether an image's content is what it claims to be, and safe to open for the programs behind us."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from common.errors import Unsupported
+
+PARTITIONED = "gpt"  # the inspector's word for a disk that starts with a boot sector, GPT or MBR
+
+# fmt: off
+FITTING: dict[str, frozenset[frozenset[str]]] = {  # declared -> what may be found, all at once
+    "raw":   frozenset({frozenset({"raw"})}),
+    "gpt":   frozenset({frozenset({"gpt"})}),
+    "iso":   frozenset({frozenset({"iso"}), frozenset({"iso", "gpt"})}),  # bootable from a stick too
+    "qcow2": frozenset({frozenset({"qcow2"})}),
+    "vmdk":  frozenset({frozenset({"vmdk"})}),
+    "vdi":   frozenset({frozenset({"vdi"})}),
+    "vhd":   frozenset({frozenset({"vhd"})}),
+    "vhdx":  frozenset({frozenset({"vhdx"})}),
+    "ploop": frozenset({frozenset({"raw"})}),  # nobody here knows it; at least it is nothing else
+    "ami":   frozenset({frozenset({"raw"}), frozenset({"gpt"})}),
+    "ari":   frozenset({frozenset({"raw"})}),
+    "aki":   frozenset({frozenset({"raw"}), frozenset({"gpt"})}),  # a Linux kernel begins like a boot sector
+}
+WRAPPED = frozenset({frozenset({"raw"})})  # inside ova, ovf, docker, compressed: no disk format on the outside
+# fmt: on
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What the inspection saw."""
+
+    formats: frozenset[str]
+    virtual_size: int
+    problems: tuple[str, ...]  # why it must not be opened: "has a backing file"
+
+
+def judged(finding: Finding, *, disk_format: str | None, container_format: str | None) -> int:
+    """The virtual size of an image that may be kept.  Unsupported with the reason otherwise"""
+    if finding.problems:
+        raise Unsupported(f"The image was refused: it {' and it '.join(finding.problems)}.", problems=finding.problems)
+    wrapped = container_format not in ("bare", "ami", "ari", "aki")
+    fitting = WRAPPED if wrapped else FITTING.get(disk_format or "", frozenset())
+    if finding.formats not in fitting:
+        found = " and ".join(sorted(finding.formats))
+        claimed = f"container_format {container_format}" if wrapped else f"disk_format {disk_format}"
+        raise Unsupported(f"The image was refused: its content is {found}, which {claimed} does not allow.")
+    return finding.virtual_size

@@ -1,0 +1,192 @@
+"""Images in the database: what a viewer may see, one by one and in pages."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, and_, delete, false, insert, or_, select, true, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from common.db.paging import after, in_order
+from common.db.types import utc_now
+from common.errors import Conflict, InvalidInput, NotFound
+from services.image.core.images import Attributes, Content, Image, Status, Viewer, Visibility
+from services.image.core.listing import Filter, Is, Listing
+from services.image.db.tables import ImageRow, PropertyRow, SpentIdRow, TagRow
+
+PLAIN = ("name", "owner", "protected", "os_hidden", "disk_format", "container_format", "min_disk", "min_ram")
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """Queries of one session."""
+
+    session: Session
+
+    def seen(self, image_id: UUID, viewer: Viewer) -> Image:
+        """NotFound, also for what this viewer must not know of."""
+        return self._one(select(ImageRow), image_id, viewer)
+
+    def locked(self, image_id: UUID, viewer: Viewer) -> Image:
+        """The same, and nobody else changes it before the transaction ends."""
+        return self._one(select(ImageRow).with_for_update(), image_id, viewer)
+
+    def page(self, listing: Listing, viewer: Viewer) -> list[Image]:
+        """At most `listing.limit` images.  InvalidInput for a marker that the viewer can't see."""
+        if listing.limit == 0:
+            return []
+        query = select(ImageRow).where(_listed(listing, viewer), *(_compares(one) for one in listing.filters))
+        query = query.where(*(_has_property(*one) for one in listing.properties), *map(_has_tag, listing.tags))
+        sorts = [(_column(one.attribute), one.descends) for one in listing.sorts]
+        if listing.marker is not None:
+            query = query.where(after(sorts, self._marker(listing.marker, viewer, [column for column, _ in sorts])))
+        return self._filled(self.session.scalars(in_order(query, sorts).limit(listing.limit)).all())
+
+    def add(self, image_id: UUID, attributes: Attributes) -> Image:
+        """A new queued image.  Conflict if the id is or was another's."""
+        if self.session.get(SpentIdRow, image_id) is not None:
+            raise Conflict(f"Image ID {image_id} already exists!")
+        now = utc_now()
+        row = ImageRow(id=image_id, status=Status.QUEUED, created_at=now, updated_at=now, **_columns(attributes))
+        try:
+            with self.session.begin_nested():
+                self.session.add(row)
+        except IntegrityError as error:
+            raise Conflict(f"Image ID {image_id} already exists!") from error
+        self._add_parts(image_id, attributes)
+        return _image(row, attributes.properties, attributes.tags)
+
+    def change(self, image: Image, attributes: Attributes) -> Image:
+        """The image with these attributes; the caller holds it locked."""
+        now = utc_now()
+        self.session.execute(
+            update(ImageRow).where(ImageRow.id == image.id).values(updated_at=now, **_columns(attributes))
+        )
+        for part in (PropertyRow, TagRow):
+            self.session.execute(delete(part).where(part.image_id == image.id))
+        self._add_parts(image.id, attributes)
+        return self._one(select(ImageRow), image.id, Viewer(None, sees_all=True))
+
+    def remove(self, image: Image) -> None:
+        """Forget the image, but not that its id was used."""
+        self.session.execute(delete(ImageRow).where(ImageRow.id == image.id))
+        self.session.add(SpentIdRow(id=image.id, deleted_at=utc_now()))
+
+    def with_bytes(self, image_ids: Sequence[UUID]) -> set[UUID]:
+        """Those of these ids that are active images."""
+        query = select(ImageRow.id).where(ImageRow.id.in_(image_ids), ImageRow.status == Status.ACTIVE)
+        return set(self.session.scalars(query))
+
+    def _one(self, query: Select[Any], image_id: UUID, viewer: Viewer) -> Image:
+        query = query.where(ImageRow.id == image_id, _visible(viewer)).execution_options(populate_existing=True)
+        row: ImageRow | None = self.session.scalar(query)
+        if row is None:
+            raise NotFound(f"No image found with ID {image_id}")
+        return self._filled([row])[0]
+
+    def _marker(self, marker: UUID, viewer: Viewer, columns: list[InstrumentedAttribute[Any]]) -> Sequence[Any]:
+        found = self.session.execute(select(*columns).where(ImageRow.id == marker, _visible(viewer))).first()
+        if found is None:
+            raise InvalidInput(f"No image found with ID {marker}")
+        return found
+
+    def _filled(self, rows: Sequence[ImageRow]) -> list[Image]:
+        """With properties and tags, in one query each."""
+        ids = [row.id for row in rows]
+        if not ids:
+            return []
+        properties: defaultdict[UUID, dict[str, str]] = defaultdict(dict)
+        chosen = select(PropertyRow.image_id, PropertyRow.name, PropertyRow.value).where(PropertyRow.image_id.in_(ids))
+        for image_id, name, value in self.session.execute(chosen.order_by(PropertyRow.name)):
+            properties[image_id][name] = value
+        tags: defaultdict[UUID, list[str]] = defaultdict(list)
+        tagged = select(TagRow.image_id, TagRow.value).where(TagRow.image_id.in_(ids)).order_by(TagRow.value)
+        for image_id, value in self.session.execute(tagged):
+            tags[image_id].append(value)
+        return [_image(row, properties[row.id], tuple(tags[row.id])) for row in rows]
+
+    def _add_parts(self, image_id: UUID, attributes: Attributes) -> None:
+        properties = [{"image_id": image_id, "name": name, "value": it} for name, it in attributes.properties.items()]
+        tags = [{"image_id": image_id, "value": value} for value in attributes.tags]
+        if properties:
+            self.session.execute(insert(PropertyRow), properties)
+        if tags:
+            self.session.execute(insert(TagRow), tags)
+
+
+def _visible(viewer: Viewer) -> ColumnElement[bool]:
+    """What may be shown when asked for by id."""
+    if viewer.sees_all:
+        return true()
+    open_to_all = ImageRow.visibility.in_((Visibility.PUBLIC, Visibility.COMMUNITY))
+    return or_(open_to_all, _own(viewer))
+
+
+def _own(viewer: Viewer) -> ColumnElement[bool]:
+    return false() if viewer.project_id is None else ImageRow.owner == viewer.project_id
+
+
+def _listed(listing: Listing, viewer: Viewer) -> ColumnElement[bool]:
+    """What a list shows: strangers' community images only on request."""
+    if listing.visibility is not None:
+        return and_(_visible(viewer), ImageRow.visibility == listing.visibility)
+    if viewer.sees_all or listing.every_visibility:
+        return _visible(viewer)
+    return or_(ImageRow.visibility == Visibility.PUBLIC, _own(viewer))
+
+
+def _compares(one: Filter) -> ColumnElement[bool]:
+    column = _column(one.attribute)
+    if one.how is Is.ONE_OF:
+        return column.in_(one.values)
+    value = one.values[0]
+    comparisons: dict[Is, ColumnElement[bool]] = {
+        Is.EQUAL: column == value,
+        Is.OTHER: column != value,
+        Is.ABOVE: column > value,
+        Is.AT_LEAST: column >= value,
+        Is.BELOW: column < value,
+        Is.AT_MOST: column <= value,
+    }
+    return comparisons[one.how]
+
+
+def _has_property(name: str, value: str) -> ColumnElement[bool]:
+    match = and_(PropertyRow.image_id == ImageRow.id, PropertyRow.name == name, PropertyRow.value == value)
+    return select(PropertyRow.image_id).where(match).exists()
+
+
+def _has_tag(value: str) -> ColumnElement[bool]:
+    return select(TagRow.image_id).where(TagRow.image_id == ImageRow.id, TagRow.value == value).exists()
+
+
+def _column(attribute: str) -> InstrumentedAttribute[Any]:
+    found: InstrumentedAttribute[Any] = getattr(ImageRow, attribute)
+    return found
+
+
+def _columns(attributes: Attributes) -> dict[str, Any]:
+    return {name: getattr(attributes, name) for name in PLAIN} | {"visibility": str(attributes.visibility)}
+
+
+def _image(row: ImageRow, properties: Any, tags: tuple[str, ...]) -> Image:
+    plain: dict[str, Any] = {name: getattr(row, name) for name in PLAIN}
+    return Image(
+        id=row.id,
+        status=Status(row.status),
+        attributes=Attributes(**plain, visibility=Visibility(row.visibility), properties=properties, tags=tags),
+        content=_content(row),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+def _content(row: ImageRow) -> Content | None:
+    if row.size is None or row.checksum is None or row.os_hash_value is None:
+        return None
+    return Content(size=row.size, virtual_size=row.virtual_size or 0, md5=row.checksum, sha512=row.os_hash_value)

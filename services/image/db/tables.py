@@ -1,0 +1,74 @@
+"""Tables of the image service."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Index, Text, Uuid
+from sqlalchemy.orm import Mapped, mapped_column
+
+from common.db.types import Table
+
+
+class ImageTable(Table):
+    """Root of this service's tables."""
+
+    __abstract__ = True
+
+
+class ImageRow(ImageTable):
+    __tablename__ = "images"
+    __table_args__ = (
+        Index(None, "created_at", "id"),
+        Index(None, "owner", "created_at", "id"),
+        Index(None, "visibility", "created_at", "id"),
+        Index(None, "name", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    status: Mapped[str] = mapped_column(Text)
+    name: Mapped[str | None] = mapped_column(Text)
+    owner: Mapped[str | None] = mapped_column(Text)
+    visibility: Mapped[str] = mapped_column(Text)
+    protected: Mapped[bool]
+    os_hidden: Mapped[bool]
+    disk_format: Mapped[str | None] = mapped_column(Text)
+    container_format: Mapped[str | None] = mapped_column(Text)
+    min_disk: Mapped[int] = mapped_column(BigInteger)
+    min_ram: Mapped[int] = mapped_column(BigInteger)
+    size: Mapped[int | None] = mapped_column(BigInteger)
+    virtual_size: Mapped[int | None] = mapped_column(BigInteger)
+    checksum: Mapped[str | None] = mapped_column(Text)  # md5
+    os_hash_value: Mapped[str | None] = mapped_column(Text)  # sha512
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    claimed_bytes: Mapped[int] = mapped_column(BigInteger, default=0)  # stored, or promised to the upload under way
+    upload_id: Mapped[UUID | None] = mapped_column(Uuid, index=True)  # name of the arriving file while saving
+    upload_seen_at: Mapped[datetime | None]  # last sign of life of that upload
+
+
+class PropertyRow(ImageTable):
+    __tablename__ = "image_properties"
+    __table_args__ = (Index(None, "name", "image_id"),)
+
+    image_id: Mapped[UUID] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    value: Mapped[str] = mapped_column(Text)
+
+
+class TagRow(ImageTable):
+    __tablename__ = "image_tags"
+    __table_args__ = (Index(None, "value", "image_id"),)
+
+    image_id: Mapped[UUID] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
+    value: Mapped[str] = mapped_column(Text, primary_key=True)
+
+
+class SpentIdRow(ImageTable):
+    """Ids of deleted images: nobody else's image may take the place that a stranger's script still points to."""
+
+    __tablename__ = "spent_image_ids"
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    deleted_at: Mapped[datetime]

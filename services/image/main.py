@@ -1,0 +1,72 @@
+"""Builds the image service from its settings."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from fastapi import FastAPI
+
+from common.auth.policy import Policy
+from common.auth.tokens import TokenVerifier
+from common.db.database import Database
+from common.db.migrate import upgrade
+from common.http.app import Service, create_app
+from common.http.door import Limits
+from common.periodic import Periodic
+from common.process import Part, Surroundings
+from services.identity.client import verifier_for
+from services.image.api import discovery, image_data, image_tags, images, versions
+from services.image.api.faults import ImageFaults
+from services.image.api.kit import Kit
+from services.image.api.policy import RULES
+from services.image.api.receiving import sweep
+from services.image.db.tables import ImageTable
+from services.image.drivers.inspect.inspector import Inspector
+from services.image.drivers.store.files import FileStore
+from services.image.settings import ImageSettings
+
+
+def build(surroundings: Surroundings) -> Part:
+    """The API, and the periodic search for bytes that belong to no image."""
+    settings = ImageSettings.read(surroundings.settings_file)
+    inspector = Inspector(idle_s=settings.inspector_idle_s)
+    kit = build_kit(settings, surroundings, inspector)
+    verifier, keys = verifier_for(surroundings)
+    sweeping = Periodic("image-sweep", lambda: sweep(kit), every_s=settings.sweep_every_s)
+    return Part(
+        name="image",
+        app=build_app(kit, verifier, public_url=surroundings.platform.public_url),
+        listen=settings.listen,
+        starts=(keys.start, sweeping.start),
+        stops=(sweeping.stop, keys.stop, kit.threads.shutdown, inspector.close, kit.database.close),
+    )
+
+
+def build_kit(settings: ImageSettings, surroundings: Surroundings, inspector: Inspector) -> Kit:
+    """Database migrated, store made."""
+    database = Database(settings.database_url)
+    upgrade(database, "services.image.db", ImageTable.metadata)
+    return Kit(
+        settings=settings,
+        public_url=f"{surroundings.platform.public_url}/image",
+        database=database,
+        store=FileStore(settings.store),
+        inspector=inspector,
+        policy=Policy(RULES, settings.policy),
+        bus=surroundings.bus,
+        threads=ThreadPoolExecutor(settings.upload_threads, thread_name_prefix="image-bytes"),
+    )
+
+
+def build_app(kit: Kit, verifier: TokenVerifier, *, public_url: str) -> FastAPI:
+    """The application alone, over parts that are there already."""
+    return create_app(
+        Service(
+            name="image",
+            routers=[one.router for one in (versions, discovery, images, image_data, image_tags)],
+            faults=ImageFaults(f"{public_url}/identity"),
+            state={"kit": kit, "verifier": verifier},
+            probes={"database": kit.database.ping, "store": kit.store.probe},
+            limits=Limits(streamed=image_data.carries_bytes),
+        )
+    )

@@ -1,0 +1,144 @@
+"""One image service on its own: real database, real store, real inspection; tokens signed here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fastapi import FastAPI
+
+from common.auth.callers import Caller
+from common.auth.tokens import TokenVerifier, sign
+from common.bus.memory import MemoryBus
+from common.http.inprocess import Inside
+from common.process import Surroundings
+from services.image.api.kit import Kit
+from services.image.drivers.inspect.inspector import Inspector
+from services.image.main import build_app, build_kit
+from services.image.settings import ImageSettings
+from tests.conftest import a_platform
+
+KEY = Ed25519PrivateKey.generate()
+ALICE, BOB = uuid4().hex, uuid4().hex  # two projects
+PATCH = "application/openstack-images-v2.1-json-patch"
+BYTES = "application/octet-stream"
+
+
+def a_token(project: str = ALICE, roles: tuple[str, ...] = ("member", "reader")) -> str:
+    now = datetime.now(UTC)
+    caller = Caller(
+        user_id=uuid4().hex,
+        user_domain_id="default",
+        issued_at=now,
+        expires_at=now + timedelta(hours=1),
+        audit_ids=(uuid4().hex,),
+        project_id=project,
+        project_domain_id="default",
+        roles=frozenset(roles),
+    )
+    return sign(caller, key=KEY, key_id="test")
+
+
+def a_verifier() -> TokenVerifier:
+    return TokenVerifier(fetch_keys=lambda: {"test": KEY.public_key()}, fetch_revocations=list)
+
+
+ADMIN = ("admin", "manager", "member", "reader")
+
+
+@dataclass
+class World:
+    kit: Kit
+    app: FastAPI
+    inside: Inside
+    people: dict[tuple[str, tuple[str, ...]], httpx.Client] = field(default_factory=dict)
+
+    def person(self, project: str = ALICE, *roles: str) -> httpx.Client:
+        """A client with a token of that project; a member unless roles are given."""
+        held = roles or ("member", "reader")
+        if (project, held) not in self.people:
+            headers = {"x-auth-token": a_token(project, held), "accept": "application/json"}
+            self.people[project, held] = httpx.Client(
+                transport=self.inside.transport(), base_url="http://image", headers=headers, timeout=30
+            )
+        return self.people[project, held]
+
+    @property
+    def alice(self) -> httpx.Client:
+        return self.person()
+
+    @property
+    def bob(self) -> httpx.Client:
+        return self.person(BOB)
+
+    @property
+    def admin(self) -> httpx.Client:
+        return self.person(ALICE, *ADMIN)
+
+    def create(self, person: httpx.Client | None = None, **given: Any) -> dict[str, Any]:
+        """A queued image of Alice's, raw unless told otherwise."""
+        body = {"name": "an image", "disk_format": "raw", "container_format": "bare"} | given
+        answer = (person or self.alice).post("/v2/images", json=body)
+        assert answer.status_code == 201, answer.text
+        created: dict[str, Any] = answer.json()
+        return created
+
+    def upload(self, image_id: str, data: Any, person: httpx.Client | None = None, **headers: str) -> httpx.Response:
+        sent = {"content-type": BYTES} | {name.replace("_", "-"): value for name, value in headers.items()}
+        return (person or self.alice).put(f"/v2/images/{image_id}/file", content=data, headers=sent)
+
+    def active(self, data: bytes = b"some bytes", **given: Any) -> dict[str, Any]:
+        """An image that has bytes."""
+        image_id = self.create(**given)["id"]
+        answer = self.upload(image_id, data)
+        assert answer.status_code == 204, answer.text
+        return self.shown(image_id)
+
+    def shown(self, image_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.alice.get(f"/v2/images/{image_id}").json()
+        return found
+
+    def patch(
+        self, image_id: str, *operations: dict[str, Any], person: httpx.Client | None = None, media_type: str = PATCH
+    ) -> httpx.Response:
+        path, headers = f"/v2/images/{image_id}", {"content-type": media_type}
+        return (person or self.alice).request("PATCH", path, json=list(operations), headers=headers)
+
+    def files(self) -> list[str]:
+        """Everything in the store, arriving bytes too."""
+        store = self.kit.store.directory
+        return sorted(str(one.relative_to(store)) for one in store.rglob("*") if one.is_file())
+
+    def images_with_bytes(self) -> set[UUID]:
+        return {UUID(name) for name in self.files()}
+
+
+@contextmanager
+def a_world(directory: Path, *, database_url: str | None = None, **options: Any) -> Iterator[World]:
+    url = database_url or f"sqlite:///{directory / 'image.db'}"
+    given = {"service_password": "not used here", "inspector_idle_s": 5.0} | options
+    settings = ImageSettings(database_url=url, store=directory / "store", **given)
+    surroundings = Surroundings(platform=a_platform(), settings_file=None, bus=MemoryBus())
+    inspector = Inspector(idle_s=settings.inspector_idle_s)
+    kit = build_kit(settings, surroundings, inspector)
+    inside = Inside()
+    app = build_app(kit, a_verifier(), public_url=surroundings.platform.public_url)
+    inside.add("image", app)
+    world = World(kit, app, inside)
+    try:
+        yield world
+    finally:
+        for person in world.people.values():
+            person.close()
+        inside.close()
+        kit.threads.shutdown()
+        inspector.close()
+        kit.database.close()
+        surroundings.bus.close()
