@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Select, and_, or_
 from sqlalchemy.orm import InstrumentedAttribute
+
+S = TypeVar("S", bound=Select[*tuple[Any, ...]])
 
 Sort = tuple[InstrumentedAttribute[Any], bool]
 """A column, and whether it descends."""
 
 
-def in_order(query: Select[Any], sorts: Sequence[Sort]) -> Select[Any]:
+def in_order(query: S, sorts: Sequence[Sort]) -> S:
     """`query` ordered by `sorts`; the last of them must be unique.  Nulls come first when ascending, in both databases."""
     for column, descends in sorts:
         ordered = column.desc() if descends else column.asc()
