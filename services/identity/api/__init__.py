@@ -1,5 +1,19 @@
 """The HTTP door: Keystone's API."""
 
-from services.identity.api import keys, tokens, versions
+from services.identity.api import (
+    catalog,
+    domains,
+    grants,
+    groups,
+    keys,
+    own,
+    projects,
+    role_assignments,
+    roles,
+    tokens,
+    users,
+    versions,
+)
 
-ROUTERS = (versions.router, tokens.router, keys.router)
+NOUNS = (versions, tokens, own, keys, domains, projects, users, groups, roles, role_assignments, catalog)
+ROUTERS = (*(noun.router for noun in NOUNS), *grants.ROUTERS)

@@ -14,9 +14,8 @@ RULES = {
     "identity:revoke_token":        "rule:admin or rule:owner",
     "identity:list_revoke_events":  "rule:admin_or_service",
 
-    "identity:get_domain":    "rule:reader_above or rule:own_domain",
+    "identity:get_domain":    "rule:reader_above",
     "identity:list_domains":  "rule:reader_above",
-    "own_domain":             "user_domain_id:%(domain_id)s",
 
     "identity:get_project":          "rule:reader_above or project_id:%(project_id)s",
     "identity:list_projects":        "rule:reader_above",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sqlalchemy import Select, delete, exists, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from common.errors import Forbidden, NotFound
+from common.errors import Conflict, Forbidden, NotFound
 from services.identity.db.tables import Assignment, Domain, Project, User
 
 
@@ -92,3 +93,15 @@ def domains_open_to(user_id: str) -> Select[Domain]:
     """Those that the user may get a token for."""
     held = exists().where(Assignment.user_id == user_id, Assignment.kind == "domain", Assignment.target_id == Domain.id)
     return select(Domain).where(held, Domain.enabled)
+
+
+def add(session: Session, project: Project) -> None:
+    """Conflict when its domain has one of that name."""
+    session.add(project)
+    try:
+        session.flush()
+    except IntegrityError as error:
+        raise Conflict(
+            "Conflict occurred attempting to store project - it is not permitted to have two projects with either the "
+            f"same name or same id in the same domain: name is {project.name}, project id {project.id}."
+        ) from error

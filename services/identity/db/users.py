@@ -7,9 +7,10 @@ from datetime import datetime
 
 from sqlalchemy import Select, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from common.errors import NotFound
+from common.errors import Conflict, NotFound
 from services.identity.db.tables import Assignment, Domain, LoginFailure, User
 
 
@@ -79,3 +80,15 @@ def forget_failures(session: Session, subject: str) -> None:
 
 def forget_old_failures(session: Session, before: datetime) -> None:
     session.execute(delete(LoginFailure).where(LoginFailure.last_at < before))
+
+
+def add(session: Session, user: User) -> None:
+    """Conflict when its domain has one of that name."""
+    session.add(user)
+    try:
+        session.flush()
+    except IntegrityError as error:
+        raise Conflict(
+            f"Conflict occurred attempting to store user - Duplicate entry found with name {user.name} "
+            f"at domain ID {user.domain_id}."
+        ) from error
