@@ -38,7 +38,7 @@ def in_background(places: Places, *, listen: str | None, public_url: str | None)
     else:
         _same_address(places, listen)
         say(f"The cloud in {places.data} runs already, process {running.pid}.")
-        image = _built()
+        image = built_image()
     finish(places, image)
     explain(places)
 
@@ -71,19 +71,19 @@ def prepare(places: Places, *, listen: str | None, public_url: str | None) -> Gu
     _settings(places, listen, public_url)
     with step("Start libvirt, if it does not run"):
         libvirt_daemons.ensure()
-    return _built()
+    return built_image()
 
 
-def finish(places: Places, image: GuestImage) -> None:
+def finish(places: Places, image: GuestImage, *, hosts: int = 1) -> None:
     """Give the running cloud its flavors and its guest image, and wait for its host."""
     cloud = log_in(places, clouds_file.ADMIN)
     with step("Flavors and the guest image"), bytes_bar("uploading", image.file.stat().st_size) as progress:
         furnish.flavors(cloud)
         furnish.image(cloud, image, progress)
-    with step("A host that can run guests"):
-        if not wait_until(lambda: hosts_up(cloud) > 0, HOST_S, every_s=0.2):
+    with step("Hosts that take guests"):
+        if not wait_until(lambda: hosts_up(cloud) >= hosts, HOST_S, every_s=0.2):
             raise Unavailable(
-                f"The cloud answers, but no host can run guests. What is wrong: pileus doctor --data {places.data}"
+                f"The cloud answers, but not all its hosts take guests. What is wrong: pileus doctor --data {places.data}"
             )
 
 
@@ -139,7 +139,7 @@ def url_of(listen: str) -> str:
     return f"http://{shown}:{port}"
 
 
-def _built() -> GuestImage:
+def built_image() -> GuestImage:
     with step("Guest image") as progress:
         return guest_image.ensure(progress)
 

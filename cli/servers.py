@@ -17,6 +17,7 @@ from common.errors import InvalidInput, PlatformError, Unavailable
 from common.process import Part, Surroundings
 
 log = logging.getLogger("process")
+logging.getLogger("uvicorn.error").setLevel("WARNING")  # its stages are told in our own words
 
 FINISH_S = 10  # requests under way may still end
 KEEP_ALIVE_S = 75  # longer than the gateway keeps an idle connection, so that it never writes into a closing one

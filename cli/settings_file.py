@@ -84,6 +84,7 @@ def distributed(
         "platform": {
             **_platform(cloud_id, public_url),
             "bus_url": bus_url,
+            "bus_queue_type": "classic",
             "identity_url": urls["identity_url"],
             "image_url": urls["image_url"],
         },
