@@ -1,0 +1,73 @@
+"""Whether a server of some flavor can start from some image; asked before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+from uuid import UUID
+
+from common.errors import InvalidInput
+
+GIB = 1 << 30
+BOOTABLE = ("qcow2", "raw")
+
+
+class Image(Protocol):
+    """What the image service tells of an image."""
+
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def name(self) -> str | None: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def size(self) -> int | None: ...
+    @property
+    def virtual_size(self) -> int | None: ...
+    @property
+    def disk_format(self) -> str | None: ...
+    @property
+    def container_format(self) -> str | None: ...
+    @property
+    def os_hash_value(self) -> str | None: ...
+    @property
+    def min_disk(self) -> int: ...
+    @property
+    def min_ram(self) -> int: ...
+    @property
+    def properties(self) -> Mapping[str, str]: ...
+
+
+class Size(Protocol):
+    """What counts of a flavor here."""
+
+    @property
+    def memory_mib(self) -> int: ...
+    @property
+    def root_gib(self) -> int: ...
+
+
+def must_boot(image: Image, size: Size) -> None:
+    """InvalidInput with the reason why a server of this size can't start from the image."""
+    if image.status != "active":
+        raise InvalidInput(f"Image {image.id} is not active.")
+    if image.disk_format not in BOOTABLE or image.size is None or not image.os_hash_value:
+        raise InvalidInput(
+            f"Image {image.id} is unacceptable: disk format '{image.disk_format}' is none that a server can start "
+            f"from ({', '.join(BOOTABLE)})."
+        )
+    if size.memory_mib < image.min_ram:
+        raise InvalidInput("Flavor's memory is too small for requested image.")
+    if size.root_gib == 0:  # as large as the image turns out
+        return
+    room = size.root_gib * GIB
+    if (needed := max(image.size, image.virtual_size or 0)) > room:
+        raise InvalidInput(
+            f"Flavor's disk is too small for requested image. Flavor disk is {room} bytes, image is {needed} bytes."
+        )
+    if (needed := image.min_disk * GIB) > room:
+        raise InvalidInput(
+            "Flavor's disk is smaller than the minimum size specified in image metadata. "
+            f"Flavor disk is {room} bytes, minimum size is {needed} bytes."
+        )

@@ -1,0 +1,123 @@
+"""What may be done to a server, and when.  Words and rules: Compute API reference, "Servers - run an action"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Set
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from common.errors import Conflict
+
+
+class VmState(StrEnum):
+    BUILDING = "building"
+    ACTIVE = "active"
+    STOPPED = "stopped"
+    ERROR = "error"
+    DELETED = "deleted"
+
+
+class TaskState(StrEnum):
+    """What a server is undergoing, where a program looks at it; steps of a boot may show others."""
+
+    SCHEDULING = "scheduling"
+    STARTING = "powering-on"
+    STOPPING = "powering-off"
+    REBOOTING = "rebooting"
+    REBOOTING_HARD = "rebooting_hard"
+    DELETING = "deleting"
+
+
+class Action(StrEnum):
+    """Named as in the sentence that refuses them; `reboot` is two, since a hard one is allowed more often."""
+
+    START = "start"
+    STOP = "stop"
+    REBOOT = "reboot"
+    REBOOT_HARD = "reboot_hard"
+
+    @property
+    def word(self) -> str:
+        return "reboot" if self is Action.REBOOT_HARD else str(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    needs: Set[VmState]
+    saga: str  # who does it
+    task: TaskState  # shown as OS-EXT-STS:task_state meanwhile
+    then: VmState  # what the saga leaves behind
+    during: Set[TaskState] = frozenset()  # task states that do not stand in its way
+
+
+_V = VmState
+# fmt: off
+RULES: dict[Action, Rule] = {
+    # action                  allowed in                        saga             task state                leaves
+    Action.START:       Rule({_V.STOPPED},                      "start_server",  TaskState.STARTING,       _V.ACTIVE),
+    Action.STOP:        Rule({_V.ACTIVE, _V.ERROR},             "stop_server",   TaskState.STOPPING,       _V.STOPPED),
+    Action.REBOOT:      Rule({_V.ACTIVE},                       "reboot_server", TaskState.REBOOTING,      _V.ACTIVE),
+    Action.REBOOT_HARD: Rule({_V.ACTIVE, _V.STOPPED, _V.ERROR}, "reboot_server", TaskState.REBOOTING_HARD, _V.ACTIVE,
+                             {TaskState.REBOOTING}),
+}
+# fmt: on
+
+
+def admit(action: Action, server_id: UUID, state: str, task: str | None, *, has_host: bool = True) -> Rule:
+    """The rule for this action, or Conflict with what stands in its way."""
+    rule = RULES[action]
+    if task is not None and task not in rule.during:
+        raise Conflict(_stands("task_state", task, action, server_id), task_state=task)
+    if state not in rule.needs:
+        raise Conflict(_stands("vm_state", state, action, server_id), vm_state=state)
+    if not has_host:
+        raise Conflict(f"Instance {server_id} is in an invalid state for '{action.word}'", vm_state=state)
+    return rule
+
+
+def _stands(kind: str, state: str, action: Action, server_id: UUID) -> str:
+    return f"Cannot '{action.word}' instance {server_id} while it is in {kind} {state}"
+
+
+# ---------------------------------------------------------------- the one word that users see
+
+# fmt: off
+STATUS: dict[VmState, tuple[str, dict[str, str]]] = {
+    # state: status, and what it is instead during a task
+    VmState.BUILDING: ("BUILD",   {}),
+    VmState.ACTIVE:   ("ACTIVE",  {TaskState.REBOOTING: "REBOOT", TaskState.REBOOTING_HARD: "HARD_REBOOT"}),
+    VmState.STOPPED:  ("SHUTOFF", {TaskState.REBOOTING_HARD: "HARD_REBOOT"}),
+    VmState.ERROR:    ("ERROR",   {}),
+    VmState.DELETED:  ("DELETED", {}),
+}
+# fmt: on
+_STATUSES = {(str(state), task): status for state, (_, tasks) in STATUS.items() for task, status in tasks.items()}
+_DEFAULTS = {str(state): status for state, (status, _) in STATUS.items()}
+
+
+def status_of(state: str, task: str | None) -> str:
+    """The status of the API; UNKNOWN for a state that this release does not know."""
+    return _STATUSES.get((state, task or "")) or _DEFAULTS.get(state, "UNKNOWN")
+
+
+@dataclass(frozen=True, slots=True)
+class StatusMatch:
+    """Servers in `state`, whose task is one of `tasks`, or (`others`) none of them."""
+
+    state: str
+    tasks: frozenset[str]
+    others: bool
+
+
+def matches(statuses: Iterable[str]) -> list[StatusMatch]:
+    """How servers of these statuses are found; statuses that do not exist find nothing."""
+    wanted = {status.upper() for status in statuses}
+    found: list[StatusMatch] = []
+    for state, (default, tasks) in STATUS.items():
+        if default in wanted:
+            elsewhere = frozenset(str(task) for task, status in tasks.items() if status not in wanted)
+            found.append(StatusMatch(state, elsewhere, others=True))
+        elif during := frozenset(str(task) for task, status in tasks.items() if status in wanted):
+            found.append(StatusMatch(state, during, others=False))
+    return found

@@ -1,0 +1,38 @@
+"""Options of the compute service: section `[compute]` of `pileus.toml`.  Agents have a section of their own."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field, SecretStr
+
+from common.settings import Section
+
+
+class ComputeSettings(Section):
+    """Everything that an operator may set here."""
+
+    section: ClassVar[str] = "compute"
+
+    database_url: str = Field(description="sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/NAME")
+    listen: str = Field("127.0.0.1:8774", description="HOST:PORT when the compute API is a process of its own")
+    service_username: str = Field("compute", description="This service's user in project 'service'")
+    service_password: SecretStr = Field(description="Password of that user")
+
+    default_zone: str = Field("nova", description="Availability zone of hosts that name none")
+    service_down_s: float = Field(60, description="A service or host that was not heard of for this long is down", gt=0)
+    list_limit: int = Field(1000, description="Rows that one page of a list holds at most", ge=1)
+    key_bits: int = Field(2048, description="Length of the RSA keys that are generated for users", ge=2048)
+    policy: dict[str, str] = Field(default_factory=dict, description="Rules that replace the ones built in, by name")
+
+    quota_instances: int = Field(10, description="Servers a project may have unless it is given another limit", ge=-1)
+    quota_cores: int = Field(20, description="vCPUs of all servers of a project; -1: any number", ge=-1)
+    quota_ram: int = Field(51_200, description="MiB of memory of all servers of a project; -1: any amount", ge=-1)
+    quota_key_pairs: int = Field(100, description="Key pairs one user may have", ge=-1)
+    quota_metadata_items: int = Field(128, description="Metadata items one server may have", ge=-1)
+
+    worker_threads: int = Field(8, description="Sagas that one worker process runs at once", ge=1)
+
+    def quotas(self) -> dict[str, int]:
+        """Resource -> what a project may have of it by default."""
+        return {name.removeprefix("quota_"): value for name, value in self if name.startswith("quota_")}
