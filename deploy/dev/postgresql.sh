@@ -99,7 +99,7 @@ make_cluster() {
 settle_after_crash() {
   [ -e "$DATA/postmaster.pid" ] || return 0
   wait_for 30 nobody_in "$DATA" || fail "processes of an earlier run are still in $DATA"
-  rm -f "$DATA/postmaster.pid"
+  rm -f "$DATA/postmaster.pid" "$DATA"/.s.PGSQL.*
 }
 
 launch() {
