@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 BATCH_BYTES = 1 << 20
 CLAIM_STEP_BYTES = 64 << 20
+SYNC_STEP_BYTES = 32 << 20  # written out while more arrives, so that the end need not wait for all of it
 SIGN_OF_LIFE_S = 5.0
 
 
@@ -37,7 +38,8 @@ class Receiving:
     kit: Kit
     image: Image
     upload_id: UUID = field(default_factory=uuid4)
-    claimed: int = 0
+    claimed: int = 0  # bytes that the database knows of
+    synced: int = 0  # bytes that were on their way to the disk at the last look
     heard_at: float = field(default_factory=time.monotonic)
 
     async def run(self, chunks: AsyncIterator[bytes], declared: int | None) -> None:
@@ -59,25 +61,27 @@ class Receiving:
     async def _take(self, chunks: AsyncIterator[bytes], arrival: Arrival) -> None:
         batch: list[bytes] = []
         taken = waiting = 0
-        storing: asyncio.Future[tuple[None, None]] | None = None
+        storing = syncing = asyncio.ensure_future(self._store(arrival, b""))
         try:
             async for chunk in chunks:
                 batch.append(chunk)
                 taken, waiting = taken + len(chunk), waiting + len(chunk)
                 self._refuse_size(taken)
-                if waiting >= BATCH_BYTES:
-                    await self._count(taken)
-                    if storing is not None:
-                        await storing
-                    storing, batch, waiting = self._store(arrival, b"".join(batch)), [], 0
+                if waiting < BATCH_BYTES:
+                    continue
+                await self._count(taken)
+                await storing
+                storing, batch, waiting = asyncio.ensure_future(self._store(arrival, b"".join(batch))), [], 0
+                if taken >= self.synced + SYNC_STEP_BYTES and syncing.done():
+                    self.synced, syncing = taken, asyncio.ensure_future(self.kit.off_loop(arrival.sync))
             await self._count(taken)
         finally:
-            if storing is not None:
-                await storing
+            await asyncio.gather(storing, syncing)  # nothing may touch the file afterwards
         await self._store(arrival, b"".join(batch))
 
-    def _store(self, arrival: Arrival, piece: bytes) -> asyncio.Future[tuple[None, None]]:
-        return asyncio.gather(
+    async def _store(self, arrival: Arrival, piece: bytes) -> None:
+        """Hash and write a piece; md5 beside the rest, on a thread of its own."""
+        await asyncio.gather(
             self.kit.off_loop(lambda: arrival.write(piece)), self.kit.off_loop(lambda: arrival.add_md5(piece))
         )
 

@@ -124,7 +124,7 @@ class World:
 def a_world(directory: Path, *, database_url: str | None = None, **options: Any) -> Iterator[World]:
     url = database_url or f"sqlite:///{directory / 'image.db'}"
     given = {"service_password": "not used here", "inspector_idle_s": 5.0} | options
-    settings = ImageSettings(database_url=url, store=directory / "store", **given)
+    settings = ImageSettings.read(None, database_url=url, store=directory / "store", **given)
     surroundings = Surroundings(platform=a_platform(), settings_file=None, bus=MemoryBus())
     inspector = Inspector(idle_s=settings.inspector_idle_s)
     kit = build_kit(settings, surroundings, inspector)
