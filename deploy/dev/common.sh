@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034  # its readers are the scripts that source it
 # What the two services of deploy/dev share: one folder per service, one lock on it, processes known by pid.
 set -euo pipefail
 export LC_ALL=C
@@ -49,9 +50,10 @@ end_process() {
   wait_for 10 has_ended "$1"
 }
 
-require_free_port() {
-  ! (exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null || fail "port $PORT on 127.0.0.1 is taken by something else"
-}
+port_is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null; }
+
+# A killed process gives its port back a moment after it is gone.
+require_free_port() { wait_for 2 port_is_free || fail "port $PORT on 127.0.0.1 is taken by something else"; }
 
 require_program() { [ -x "$1" ] || fail "$1 is missing; do: apt-get install --no-install-recommends $2"; }
 

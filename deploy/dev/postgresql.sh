@@ -9,6 +9,7 @@
 # In DIR: url (postgresql+psycopg://pileus:password@127.0.0.1:PORT/; append the name of a database), pid, log.  It listens
 # on 127.0.0.1 and on a socket that only its own user reaches; both want the password (scram-sha-256).
 # PILEUS_DEV_FSYNC=off makes it quick and unsafe, for tests that never pull the plug.
+# shellcheck source-path=SCRIPTDIR source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 DATABASES="identity compute image"           # one for each service
@@ -61,7 +62,8 @@ pid() { head -n 1 "$DATA/postmaster.pid" 2>/dev/null || true; }
 is_running() { [ -n "$DATA" ] && is_ours "$(pid)" "$DATA"; }
 
 answers() { "$PROGRAMS/pg_isready" -q -h 127.0.0.1 -p "$PORT" -t 2; }
-answers_or_died() { has_ended "$1" || answers; }
+answers_or_died() { ! is_running || answers; }
+has_come_up_or_died() { has_ended "$1" || answers; }
 
 status() {
   { is_running && answers; } || fail "not running"
@@ -69,6 +71,8 @@ status() {
 }
 
 start() {
+  # one that was just killed may look alive for a moment more
+  ! is_running || wait_for "$START_S" answers_or_died || true
   [ -n "$PROGRAMS" ] || fail "PostgreSQL is missing; do: apt-get install --no-install-recommends postgresql"
   if ! is_running; then
     require_free_port
@@ -119,7 +123,7 @@ launch() {
   )
   "${AS_OWNER[@]}" setsid "$PROGRAMS/postgres" -D "$DATA" "${settings[@]}" >>"$DIR/log" 2>&1 </dev/null 9>&- &
   local launched=$!
-  { wait_for "$START_S" answers_or_died "$launched" && is_running; } ||
+  { wait_for "$START_S" has_come_up_or_died "$launched" && is_running; } ||
     fail "did not start; the end of $DIR/log: $(tail -n 5 "$DIR/log")"
 }
 

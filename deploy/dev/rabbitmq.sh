@@ -8,6 +8,7 @@
 #
 # In DIR: url (amqp://user:password@127.0.0.1:PORT/), pid, log/.  It listens on 127.0.0.1 and nowhere else: Erlang's
 # distribution, its port mapper (epmd) and the user guest are off.
+# shellcheck source-path=SCRIPTDIR source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 SERVER=/usr/lib/rabbitmq/bin/rabbitmq-server
@@ -36,7 +37,7 @@ is_running() { is_ours "$(pid)" "$DIR"; }
 answers() (
   exec 3<>"/dev/tcp/127.0.0.1/$PORT" || exit 1
   printf 'AMQP\x00\x00\x09\x01' >&3
-  [ "$(head -c 1 <&3 | od -A n -t x1)" = " 01" ]
+  [ "$(timeout 5 head -c 1 <&3 | od -A n -t x1)" = " 01" ]
 ) 2>/dev/null
 
 answers_or_died() { ! is_running || answers; }
@@ -47,6 +48,8 @@ status() {
 }
 
 start() {
+  # one that was just killed may look alive for a moment more
+  ! is_running || wait_for "$START_S" answers_or_died || true
   if ! is_running; then
     require_program "$SERVER" rabbitmq-server
     require_free_port

@@ -9,11 +9,11 @@ set -euo pipefail
 export LC_ALL=C
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-# shellcheck source=parts/sources.sh
+# shellcheck source-path=SCRIPTDIR source=parts/sources.sh
 source "$HERE/parts/sources.sh"
-# shellcheck source=parts/trees.sh
+# shellcheck source-path=SCRIPTDIR source=parts/trees.sh
 source "$HERE/parts/trees.sh"
-# shellcheck source=parts/disk.sh
+# shellcheck source-path=SCRIPTDIR source=parts/disk.sh
 source "$HERE/parts/disk.sh"
 
 PASSWORD=pileus                # of root and pileus, taken on the consoles only: ssh wants a key
