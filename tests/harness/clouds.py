@@ -55,8 +55,9 @@ class Cloud:
     def clouds_file(self) -> Path:
         return self.data / "clouds.yaml"
 
-    def pileus(self, verb: str, *arguments: str, check: bool = True, timeout_s: float = 300) -> str:
-        return run(str(BIN / "pileus"), verb, "--data", str(self.data), *arguments, check=check, timeout_s=timeout_s)
+    def pileus(self, verb: str, *arguments: str, check: bool = True, **environment: str) -> str:
+        command = (str(BIN / "pileus"), verb, "--data", str(self.data), *arguments)
+        return run(*command, check=check, environment=environment)
 
     def openstack(self, *arguments: str, cloud: str = "pileus", check: bool = True) -> str:
         """The unmodified client, as an ordinary member unless `cloud` says otherwise."""
@@ -101,11 +102,11 @@ class Cloud:
 
 
 @contextmanager
-def embedded(data: Path) -> Iterator[Cloud]:
-    """A cloud in one process."""
+def embedded(data: Path, **environment: str) -> Iterator[Cloud]:
+    """A cloud in one process; `environment` are options such as PILEUS_AGENT_DRIVER."""
     cloud = Cloud(data, f"127.0.0.1:{free_port()}", is_distributed=False)
     try:
-        cloud.pileus("up", "--listen", cloud.listen, "--detach")
+        cloud.pileus("up", "--listen", cloud.listen, "--detach", **environment)
         yield cloud
     finally:
         put_away(cloud)

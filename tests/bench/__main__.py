@@ -1,0 +1,53 @@
+"""`make bench`: measure the budgets of docs/SPECIFICATION.md on this machine.
+
+The machine is noisy: compare ratios within one run, not runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from tests.bench import boots, bytes_moved, identity, memory, reads, scheduling, start
+from tests.bench.report import Figure, show
+from tests.harness.clouds import distributed, embedded
+
+PARTS = ("identity", "reads", "scale", "boots", "bytes", "scheduling", "memory", "start")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="only these; all by default")
+    parser.add_argument("--json", type=Path, help="write the figures there as well")
+    options = parser.parse_args()
+    wanted = set(options.parts or PARTS)
+    with tempfile.TemporaryDirectory(prefix="pileus-bench-") as folder:
+        show(measure(Path(folder), wanted), file=options.json)
+
+
+def measure(folder: Path, wanted: set[str]) -> list[Figure]:
+    figures: list[Figure] = []
+    if wanted & {"identity", "boots", "bytes", "memory", "start"}:
+        with embedded(folder / "real") as cloud:
+            figures += identity.measure(cloud) if "identity" in wanted else []
+            figures += memory.measure(cloud) if "memory" in wanted else []
+            figures += boots.measure(cloud) if "boots" in wanted else []
+            figures += bytes_moved.measure(cloud, folder) if "bytes" in wanted else []
+            figures += start.measure(cloud) if "start" in wanted else []
+    if wanted & {"reads", "scale"}:
+        with embedded(
+            folder / "simulated", PILEUS_AGENT_DRIVER="simulated", PILEUS_AGENT_SIMULATED_HOSTS="10"
+        ) as cloud:
+            figures += boots.measure_many(cloud) if "scale" in wanted else []
+            figures += reads.measure(cloud) if "reads" in wanted else []
+    if "scheduling" in wanted:
+        figures += scheduling.measure(folder)
+    if "memory" in wanted:
+        with distributed(folder / "distributed") as cloud:
+            figures += memory.measure_processes(cloud)
+    return figures
+
+
+if __name__ == "__main__":
+    main()
