@@ -131,7 +131,7 @@ def after_success(progress: Progress, result: Any, now: datetime) -> Advance:
     event = {"succeeded": True, "host": progress.saga.host_of(run)}
     changes: dict[str, Any] = {"results": run.results, "tries": 0, "step_began_at": None}
     if last:
-        return Advance(changes | {"state": SagaState.DONE, "finished_at": now}, event, is_end=True)
+        return Advance(changes | {"state": SagaState.DONE, "finished_at": now, "error": None}, event, is_end=True)
     return Advance(changes | {"position": progress.position + 1}, event)
 
 
@@ -147,8 +147,8 @@ def after_failure(progress: Progress, error: Exception, now: datetime) -> Advanc
     host = progress.saga.host_of(progress.run)
     if isinstance(error, Unavailable) and host and _may_go_elsewhere(progress, now):
         resume_at = progress.saga.index(str(progress.saga.elsewhere))
-        return _undo_from_here(outcome, {"resume_at": resume_at, "excluded": [*progress.run.excluded, host]})
-    progress.run.error = outcome["message"]
+        excluded = [*progress.run.excluded, host]
+        return _undo_from_here(outcome, {"resume_at": resume_at, "excluded": excluded, "error": outcome["message"]})
     return _undo_from_here(outcome, {"error": outcome["message"], "resume_at": None})
 
 

@@ -14,8 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
+
+from sqlalchemy.orm import Session
 
 from common import log as ids
 from common.db.database import Database
@@ -165,58 +168,82 @@ class SagaEngine:
         run = progress.run
         with ids.bound(ids.request_id, run.request_id), ids.bound(ids.saga_id, str(run.id)):
             try:
-                while not self._over.is_set() and self._one_step(progress):
+                while not self._over.is_set() and self._go_on(progress):
                     pass
             except Unavailable as error:
                 log.warning("saga waits for the database", extra={"saga": run.kind, "why": error.message})
             except Exception:
                 log.exception("saga not recorded", extra={"saga": run.kind})
             finally:
-                with self._lock:
-                    self._held.pop(run.id, None)
+                self._let_go(progress)
                 self._wake.set()
 
-    def _one_step(self, progress: Progress) -> bool:
-        """Do or undo the present step and record it; whether to go on at once."""
+    def _go_on(self, progress: Progress) -> bool:
+        """Do or undo what comes next, record it along with the local steps that follow; whether to go on at once."""
+        outside = None if progress.is_local else self._try(progress, lambda: progress.work(self._kit, self._now()))
+        with self._database.transaction() as session:
+            seen = self._store(session).hold(progress.run.id, progress.generation)
+            if seen is None:
+                log.warning("saga was taken over", extra={"saga": progress.run.kind})
+                return False
+            progress.is_cancelled = seen and progress.saga.may_be_cancelled
+            goes_on = True if outside is None else self._record(session, progress, outside)
+            while goes_on and progress.is_local:
+                goes_on = self._record(session, progress, self._try(progress, partial(self._within, session, progress)))
+        _do_afterwards(progress)
+        self._keep(progress)
+        return goes_on
+
+    def _try(self, progress: Progress, work: Callable[[], Any]) -> Advance:
         try:
-            if progress.is_undoing:
-                progress.undo(self._kit)
-                advance = after_success(progress, None, self._now())
-            else:
-                progress.must_go_on(self._now())
-                advance = after_success(progress, progress.do(self._kit), self._now())
+            return after_success(progress, work(), self._now())
         except Exception as error:
             if not isinstance(error, PlatformError):
                 log.exception("step failed", extra={"saga": progress.run.kind, "step": progress.step.name})
-            advance = after_failure(progress, error, self._now())
-        return self._record(progress, advance)
+            return after_failure(progress, error, self._now())
 
-    def _record(self, progress: Progress, advance: Advance) -> bool:
+    def _within(self, session: Session, progress: Progress) -> Any:
+        """A local step: all of what it writes is kept, or nothing."""
+        planned = len(progress.run.afterwards)
+        try:
+            with session.begin_nested():
+                return progress.work_within(self._kit, self._now(), session)
+        except BaseException:
+            del progress.run.afterwards[planned:]
+            raise
+
+    def _record(self, session: Session, progress: Progress, advance: Advance) -> bool:
+        """Write down how far it got; whether there is more to do at once."""
+        now, run, store = self._now(), progress.run, self._store(session)
+        goes_on = advance.due_at is None and not advance.is_end
+        if advance.event is not None:
+            store.end_event(run.id, ended_at=now, **advance.event)
+        progress.take(advance)
+        more: dict[str, Any] = {"step_began_at": now} if goes_on else {"claimed_by": None, "claimed_until": None}
+        store.record(run.id, progress.generation, **(advance.changes | more))
+        if goes_on:
+            progress.step_began_at = now
+            store.begin_event(run.id, step=progress.step.name, is_undo=progress.is_undoing, at=now)
         if advance.tell_failure:
-            progress.saga.failed(progress.run, self._kit)
-        now = self._now()
-        with self._database.transaction() as session:
-            store = self._store(session)
-            goes_on = advance.due_at is None and not advance.is_end
-            claim = {} if goes_on else {"claimed_by": None, "claimed_until": None}
-            if not store.record(progress.run.id, progress.generation, **advance.changes, **claim):
-                log.warning("saga was taken over", extra={"saga": progress.run.kind})
-                return False
-            if advance.event is not None:
-                store.end_event(progress.run.id, ended_at=now, **advance.event)
-            if advance.is_end:
-                log.info("saga ended", extra={"saga": progress.run.kind, "state": advance.changes["state"]})
-                return False
-            progress.take(advance)
-            if goes_on:
-                progress.is_cancelled = store.is_cancelled(progress.run.id)
-                self._begin(store, progress, now)
-        with self._lock:
-            if (held := self._held.get(progress.run.id)) is not None:
-                held.renew_until = self._lease_end(progress, now)
+            progress.saga.failed(run, self._kit, session)
+        if advance.is_end:
+            log.info("saga ended", extra={"saga": run.kind, "state": advance.changes["state"]})
         return goes_on
 
     # ------------------------------------------------------------------ leases
+
+    def _keep(self, progress: Progress) -> None:
+        with self._lock:
+            held = self._held.get(progress.run.id)
+            if held is not None and held.generation == progress.generation:
+                held.renew_until = self._lease_end(progress, self._now())
+
+    def _let_go(self, progress: Progress) -> None:
+        """Unless this very process has claimed it anew: then another of its threads holds it."""
+        with self._lock:
+            held = self._held.get(progress.run.id)
+            if held is not None and held.generation == progress.generation:
+                del self._held[progress.run.id]
 
     def _lease_end(self, progress: Progress, now: datetime) -> datetime:
         """A step that runs far past its deadline hangs: let another worker have the saga."""
@@ -242,8 +269,16 @@ class SagaEngine:
             self._wake.wait(0.05)
             self._wake.clear()
 
-    def _store(self, session: Any) -> Sagas:
+    def _store(self, session: Session) -> Sagas:
         return Sagas(session, self._tables)
+
+
+def _do_afterwards(progress: Progress) -> None:
+    while progress.run.afterwards:
+        try:
+            progress.run.afterwards.pop(0)()
+        except Exception:
+            log.exception("not told", extra={"saga": progress.run.kind})
 
 
 __all__ = ["Pace", "SagaEngine", "SagaState"]

@@ -146,8 +146,47 @@ class Sagas:
         mine = and_(self._sagas.id == saga_id, self._sagas.generation == generation)
         return self._changed(update(self._sagas).where(mine).values(updated_at=utc_now(), **changes)) == 1
 
-    def is_cancelled(self, saga_id: UUID) -> bool:
-        return bool(self._session.scalar(select(self._sagas.is_cancelled).where(self._sagas.id == saga_id)))
+    def hold(self, saga_id: UUID, generation: int) -> bool | None:
+        """Keep others from claiming it until the commit; whether it is cancelled, None if another worker has it."""
+        mine = and_(self._sagas.id == saga_id, self._sagas.generation == generation)
+        query = select(self._sagas.is_cancelled).where(mine, self._sagas.state.in_(UNFINISHED)).with_for_update()
+        return self._session.scalar(query)
+
+    def note(
+        self,
+        action: str,
+        *,
+        resource_id: UUID,
+        project_id: str | None,
+        user_id: str | None,
+        step: str,
+        at: datetime,
+        host: str | None = None,
+        message: str | None = None,
+    ) -> None:
+        """Put something that happened by itself into the resource's timeline: a saga that is over already."""
+        saga_id = uuid4()
+        row = {
+            "id": saga_id,
+            "kind": "noted",
+            "action": action,
+            "resource_id": resource_id,
+            "project_id": project_id,
+            "user_id": user_id,
+            "request_id": ids.request_id.get() or ids.new_request_id(),
+            "params": {},
+            "state": SagaState.DONE,
+            "results": {},
+            "excluded": [],
+            "due_at": at,
+            "deadline_at": at,
+            "created_at": at,
+            "updated_at": at,
+            "finished_at": at,
+        }
+        self._session.execute(insert(self._sagas), [row])
+        done = {"saga_id": saga_id, "step": step, "began_at": at, "ended_at": at, "succeeded": True}
+        self._session.execute(insert(self._events), [done | {"host": host, "message": message}])
 
     def begin_event(self, saga_id: UUID, *, step: str, is_undo: bool, at: datetime) -> None:
         """Note that a step is under way; once, however often it is tried."""

@@ -1,0 +1,82 @@
+"""What sagas and the worker read and write of servers.  The API's queries are in `servers.py`.  The caller commits."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from common.errors import NotFound
+from services.compute.core.states import VmState
+from services.compute.db.tables import SAGAS, ServerRow
+
+
+class ServerStates:
+    """Within one session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def read(self, server_id: UUID) -> ServerRow:
+        """Also a deleted one.  NotFound"""
+        row = self._session.get(ServerRow, server_id)
+        if row is None:
+            raise NotFound(f"Instance {server_id} could not be found.")
+        return row
+
+    def locked(self, server_id: UUID) -> ServerRow:
+        """The same, kept from others until the commit.  NotFound"""
+        row = self._session.get(ServerRow, server_id, with_for_update=True, populate_existing=True)
+        if row is None:
+            raise NotFound(f"Instance {server_id} could not be found.")
+        return row
+
+    def change(self, server_id: UUID, at: datetime, **values: Any) -> ServerRow:
+        """Set columns; the row.  NotFound"""
+        row = self.locked(server_id)
+        for name, value in values.items():
+            setattr(row, name, value)
+        row.updated_at = at
+        return row
+
+    def hosts_of(self, server_ids: Collection[UUID], *, project_id: str) -> set[str]:
+        """Where these servers of one project are."""
+        mine = (ServerRow.id.in_(server_ids), ServerRow.project_id == project_id, ServerRow.host.is_not(None))
+        return {host for host in self._session.scalars(select(ServerRow.host).where(*mine)) if host}
+
+    def on_host(self, host: str) -> Sequence[ServerRow]:
+        """The servers that belong on this host."""
+        return self._session.scalars(
+            select(ServerRow).where(ServerRow.host == host, ServerRow.deleted_at.is_(None))
+        ).all()
+
+    def with_saga(self, server_ids: Collection[UUID]) -> set[UUID]:
+        """Those of them that a saga is at work on."""
+        saga = SAGAS.sagas
+        return set(
+            self._session.scalars(
+                select(saga.resource_id).where(saga.resource_id.in_(server_ids), saga.state.in_(("running", "undoing")))
+            )
+        )
+
+    def abandoned(self, *, before: datetime) -> Sequence[ServerRow]:
+        """Servers shown as undergoing something that no saga is doing."""
+        saga = SAGAS.sagas
+        at_work = select(saga.resource_id).where(saga.state.in_(("running", "undoing")))
+        query = select(ServerRow).where(
+            ServerRow.deleted_at.is_(None),
+            (ServerRow.task_state.is_not(None)) | (ServerRow.vm_state == VmState.BUILDING),
+            ServerRow.updated_at < before,
+            ServerRow.id.not_in(at_work),
+        )
+        return self._session.scalars(query).all()
+
+    def forget(self, before: datetime, *, most: int = 1000) -> int:
+        """Drop the rows of servers that were deleted before then."""
+        old = list(self._session.scalars(select(ServerRow.id).where(ServerRow.deleted_at < before).limit(most)))
+        self._session.execute(delete(ServerRow).where(ServerRow.id.in_(old)))
+        return len(old)

@@ -1,0 +1,115 @@
+"""Boot a server: host, image, guest.
+
+All that it needs is in the server's row, written when the request was accepted; no token of anybody's is used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlalchemy.orm import Session
+
+from common.errors import NoCapacity
+from common.saga.saga import LocalStep, Run, Saga, Step
+from services.compute.contract import CacheImage, CreateGuest, DestroyGuest
+from services.compute.core.faults import a_fault
+from services.compute.core.states import TaskState, VmState
+from services.compute.db.placement import Placement
+from services.compute.db.server_states import ServerStates
+from services.compute.sagas.guest_spec import image_of, spec_of
+from services.compute.sagas.kit import Kit
+from services.compute.sagas.schedule import claim_somewhere
+
+SPAWNING = "spawning"
+
+
+class BootServer(BaseModel):
+    server_id: UUID
+
+
+def claim_host(run: Run[BootServer], kit: Kit, session: Session) -> str:
+    """Name of the host that now holds this server's vCPUs, memory and disk."""
+    states = ServerStates(session)
+    server = states.locked(run.params.server_id)
+    try:
+        found = claim_somewhere(server, kit, session, failed_hosts=run.excluded)
+    except NoCapacity as error:
+        earlier = f" The host tried last said: {run.error}" if run.excluded and run.error else ""
+        raise NoCapacity(error.message + earlier) from error
+    states.change(server.id, kit.now(), host=found.host, zone=found.zone, task_state=SPAWNING)
+    kit.tell(run, server)
+    return found.host
+
+
+def release_host(run: Run[BootServer], kit: Kit, session: Session) -> None:
+    server = ServerStates(session).locked(run.params.server_id)
+    Placement(session).release(server.id)
+    server.host = server.zone = None
+
+
+def cache_image(run: Run[BootServer], kit: Kit) -> bool:
+    """Whether the host had to fetch it."""
+    with kit.database.reading() as session:
+        image = image_of(ServerStates(session).read(run.params.server_id))
+    return kit.call(CacheImage(image=image), run.results["host"])
+
+
+def create_guest(run: Run[BootServer], kit: Kit) -> int:
+    """The guest's power state."""
+    with kit.database.reading() as session:
+        spec = spec_of(ServerStates(session).read(run.params.server_id), kit.rules)
+    return int(kit.call(CreateGuest(guest=spec), run.results["host"]))
+
+
+def destroy_guest(run: Run[BootServer], kit: Kit) -> None:
+    """A host that is down removes it when it comes back: then no server of ours belongs there."""
+    host = run.results.get("host")
+    if host is not None and not kit.is_down(host):
+        kit.call(DestroyGuest(server_id=run.params.server_id), host)
+
+
+def mark_active(run: Run[BootServer], kit: Kit, session: Session) -> None:
+    now = kit.now()
+    server = ServerStates(session).change(
+        run.params.server_id,
+        now,
+        vm_state=VmState.ACTIVE,
+        task_state=None,
+        power_state=run.results["guest"],
+        launched_at=now,
+        admin_password=None,
+        fault=None,
+    )
+    kit.tell(run, server)
+
+
+def mark_error(run: Run[BootServer], kit: Kit, session: Session) -> None:
+    """The reason where the owner finds it; a server that is being deleted is the next saga's."""
+    server = ServerStates(session).change(run.params.server_id, kit.now(), admin_password=None)
+    if server.task_state != TaskState.DELETING and server.deleted_at is None:
+        server.vm_state, server.task_state = VmState.ERROR, None
+        server.fault = a_fault(run.error or "The server could not be booted", at=kit.now())
+        kit.tell(run, server)
+
+
+def host_of(run: Run[Any]) -> str | None:
+    host = run.results.get("host")
+    return None if host is None else str(host)
+
+
+BOOT_SERVER = Saga(
+    name="boot_server",
+    params=BootServer,
+    steps=(
+        LocalStep("host", claim_host, undo=release_host),
+        Step("image", cache_image, timeout_s=1000),
+        Step("guest", create_guest, undo=destroy_guest, timeout_s=180),
+        LocalStep("active", mark_active),  # last and local: nothing after it can fail, so no undo
+    ),
+    failed=mark_error,
+    elsewhere="host",
+    host_of=host_of,
+    action="create",
+)

@@ -1,0 +1,76 @@
+"""What the steps of this service's sagas work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from common.bus.bus import Bus
+from common.bus.messages import Call
+from common.db.database import Database
+from common.db.types import utc_now
+from common.errors import HostFailed
+from common.saga.saga import Run
+from services.compute.contract import ServerChanged
+from services.compute.db.hosts import Hosts
+from services.compute.db.tables import ServerRow
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What an operator set and steps heed."""
+
+    host_down_s: float = 60  # no heartbeat for so long: down
+    grace_s: float = 20  # after this worker was deaf: time for heartbeats to come in again
+    config_drive_always: bool = True
+    stop_patience_s: float = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Kit:
+    database: Database
+    bus: Bus
+    rules: Rules = field(default_factory=Rules)
+    now: Callable[[], datetime] = utc_now
+    hears_since: Callable[[], datetime | None] = lambda: None  # since when this worker hears; None: always did
+
+    def call(self, call: Call[R], host: str, *, timeout_s: float | None = None) -> R:
+        """The host's answer; HostFailed at once if it is down."""
+        if self.is_down(host):
+            raise HostFailed(f"Host {host} is down", host=host)
+        return self.bus.call(call, host=host, timeout_s=timeout_s)
+
+    def is_down(self, host: str) -> bool:
+        """Whether it was not heard of for too long; while we could not have heard it, nobody is down."""
+        if self.is_new_to_hearing():
+            return False
+        with self.database.reading() as session:
+            return not Hosts(session).is_up(host, seen_after=self.seen_after())
+
+    def is_new_to_hearing(self) -> bool:
+        since = self.hears_since()
+        return since is not None and self.now() < since + timedelta(seconds=self.rules.grace_s)
+
+    def seen_after(self) -> datetime:
+        """Hosts heard of since then are up."""
+        return self.now() - timedelta(seconds=self.rules.host_down_s)
+
+    def tell(self, run: Run[Any], server: ServerRow) -> None:
+        """Let everybody know how the server is now, once that is committed."""
+        event = changed(server)
+        run.then(lambda: self.bus.tell(event))
+
+
+def changed(server: ServerRow) -> ServerChanged:
+    return ServerChanged(
+        server_id=server.id,
+        project_id=server.project_id,
+        vm_state=server.vm_state,
+        task_state=server.task_state,
+        power_state=server.power_state,
+        host=server.host,
+    )
