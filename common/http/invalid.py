@@ -85,9 +85,12 @@ def shown(value: Any, *, quote: bool = False) -> str:
 
 
 def strict_json(data: bytes) -> Any:
-    """JSON as RFC 8259 has it: a key twice, NaN, a number beyond doubles or nesting without end are refused.  InvalidInput"""
+    """JSON as RFC 8259 has it; a key twice, NaN, half a character, too large a number, endless nesting: InvalidInput."""
     try:
-        return json.loads(data, object_pairs_hook=_no_twins, parse_constant=_no_constant, parse_float=_finite)
+        found = json.loads(data, object_pairs_hook=_no_twins, parse_constant=_no_constant, parse_float=_finite)
+        if b"\\u" in data:
+            json.dumps(found, ensure_ascii=False).encode()  # half a surrogate pair is no text, and nothing can store it
+        return found
     except (ValueError, RecursionError) as error:
         raise InvalidInput(
             "The server could not comply with the request since it is either malformed or otherwise incorrect."

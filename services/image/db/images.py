@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -20,6 +21,14 @@ from services.image.core.listing import Filter, Is, Listing
 from services.image.db.tables import ImageRow, PropertyRow, SpentIdRow, TagRow
 
 PLAIN = ("name", "owner", "protected", "os_hidden", "disk_format", "container_format", "min_disk", "min_ram")
+
+# fmt: off
+COMPARISONS: dict[Is, Callable[[Any, Any], Any]] = {
+    Is.EQUAL: operator.eq,  Is.OTHER:    operator.ne,
+    Is.ABOVE: operator.gt,  Is.AT_LEAST: operator.ge,
+    Is.BELOW: operator.lt,  Is.AT_MOST:  operator.le,
+}
+# fmt: on
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,16 +153,8 @@ def _compares(one: Filter) -> ColumnElement[bool]:
     column = _column(one.attribute)
     if one.how is Is.ONE_OF:
         return column.in_(one.values)
-    value = one.values[0]
-    comparisons: dict[Is, ColumnElement[bool]] = {
-        Is.EQUAL: column == value,
-        Is.OTHER: column != value,
-        Is.ABOVE: column > value,
-        Is.AT_LEAST: column >= value,
-        Is.BELOW: column < value,
-        Is.AT_MOST: column <= value,
-    }
-    return comparisons[one.how]
+    found: ColumnElement[bool] = COMPARISONS[one.how](column, one.values[0])
+    return found
 
 
 def _has_property(name: str, value: str) -> ColumnElement[bool]:

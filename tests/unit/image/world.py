@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -17,9 +19,12 @@ from fastapi import FastAPI
 from common.auth.callers import Caller
 from common.auth.tokens import TokenVerifier, sign
 from common.bus.memory import MemoryBus
+from common.db.database import Database
+from common.db.migrate import upgrade
 from common.http.inprocess import Inside
 from common.process import Surroundings
 from services.image.api.kit import Kit
+from services.image.db.tables import ImageTable
 from services.image.drivers.inspect.inspector import Inspector
 from services.image.main import build_app, build_kit
 from services.image.settings import ImageSettings
@@ -120,13 +125,30 @@ class World:
         return {UUID(name) for name in self.files()}
 
 
+@cache
+def _a_migrated_database() -> bytes:
+    with TemporaryDirectory() as directory:
+        path = Path(directory) / "image.db"
+        database = Database(f"sqlite:///{path}", synchronous="OFF")
+        upgrade(database, "services.image.db", ImageTable.metadata)
+        database.close()
+        return path.read_bytes()
+
+
+def _a_copy_of_the_migrated_database(directory: Path) -> Path:
+    path = directory / "image.db"
+    path.write_bytes(_a_migrated_database())
+    return path
+
+
 @contextmanager
-def a_world(directory: Path, *, database_url: str | None = None, **options: Any) -> Iterator[World]:
-    url = database_url or f"sqlite:///{directory / 'image.db'}"
-    given = {"service_password": "not used here", "inspector_idle_s": 5.0} | options
+def a_world(
+    directory: Path, inspector: Inspector, *, database_url: str | None = None, **options: Any
+) -> Iterator[World]:
+    url = database_url or f"sqlite:///{_a_copy_of_the_migrated_database(directory)}"
+    given = {"service_password": "not used here"} | options
     settings = ImageSettings.read(None, database_url=url, store=directory / "store", **given)
     surroundings = Surroundings(platform=a_platform(), settings_file=None, bus=MemoryBus())
-    inspector = Inspector(idle_s=settings.inspector_idle_s)
     kit = build_kit(settings, surroundings, inspector)
     inside = Inside()
     app = build_app(kit, a_verifier(), public_url=surroundings.platform.public_url)
@@ -139,6 +161,5 @@ def a_world(directory: Path, *, database_url: str | None = None, **options: Any)
             person.close()
         inside.close()
         kit.threads.shutdown()
-        inspector.close()
         kit.database.close()
         surroundings.bus.close()
