@@ -15,7 +15,7 @@ from kombu import Connection, Consumer, Queue
 from kombu.message import Message as Delivery
 
 from common.bus.amqp_publish import TROUBLE, connect
-from common.db.types import utc_now
+from common.clock import utc_now
 from common.errors import PlatformError
 
 log = logging.getLogger(__name__)

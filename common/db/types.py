@@ -9,6 +9,8 @@ from sqlalchemy import JSON, DateTime, Dialect, MetaData, TypeDecorator
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase
 
+from common.clock import utc_now as utc_now
+
 Json = JSON().with_variant(JSONB(), "postgresql")
 
 NAMES = {
@@ -50,7 +52,3 @@ class Table(DeclarativeBase):
         if Table in cls.__bases__ and "metadata" not in cls.__dict__:
             cls.metadata = MetaData(naming_convention=NAMES)
         super().__init_subclass__(**kwargs)
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)

@@ -21,8 +21,8 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from common import log as ids
+from common.clock import utc_now
 from common.db.database import Database
-from common.db.types import utc_now
 from common.errors import PlatformError, Unavailable
 from common.saga.advance import Advance, Progress, after_failure, after_success
 from common.saga.saga import Saga

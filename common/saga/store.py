@@ -12,7 +12,7 @@ from sqlalchemy import CursorResult, and_, delete, event, exists, func, insert, 
 from sqlalchemy.orm import Session, aliased
 
 from common import log as ids
-from common.db.types import utc_now
+from common.clock import utc_now
 from common.saga.saga import Saga
 from common.saga.tables import UNFINISHED, SagaState, SagaTables
 

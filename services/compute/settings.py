@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field, SecretStr
@@ -36,3 +38,35 @@ class ComputeSettings(Section):
     def quotas(self) -> dict[str, int]:
         """Resource -> what a project may have of it by default."""
         return {name.removeprefix("quota_"): value for name, value in self if name.startswith("quota_")}
+
+
+class AgentSettings(Section):
+    """Section `[agent]`: one host, or with the simulated driver any number of them."""
+
+    section: ClassVar[str] = "agent"
+
+    host: str = Field(default_factory=socket.gethostname, description="This host's name in the API and on the bus")
+    address: str = Field("127.0.0.1", description="Address of this host that the API shows")
+    driver: str = Field(
+        "libvirt", description='"libvirt", or "simulated" for scale tests', pattern="^(libvirt|simulated)$"
+    )
+    storage: Path = Field(description="Directory of guests' disks, console logs and cached images")
+    libvirt_uri: str = Field("qemu:///system", description="Which libvirt")
+    virt_type: str = Field(
+        "auto", description='"kvm", "qemu", or "auto": what is proved to work', pattern="^(auto|kvm|qemu)$"
+    )
+    memory_reserved_mib: int = Field(512, description="MiB of memory kept for the host itself", ge=0)
+    image_cache_gib: int = Field(20, description="GiB that cached images may take while no guest uses them", ge=0)
+    threads: int = Field(16, description="Calls that one host answers at the same time", ge=1)
+
+    simulated_hosts: int = Field(1, description="How many hosts the simulated driver plays: sim-1, sim-2, ...", ge=1)
+    simulated_prefix: str = Field("sim-", description="What their names begin with")
+    simulated_vcpus: int = Field(16, description="vCPUs of each simulated host", ge=1)
+    simulated_memory_mib: int = Field(65_536, description="MiB of memory of each simulated host", ge=1)
+    simulated_disk_gib: int = Field(1024, description="GiB of disk of each simulated host", ge=1)
+
+    heartbeat_s: float = Field(5, description="Seconds between two signs of life", gt=0)
+    reconcile_s: float = Field(60, description="Seconds between two comparisons with the control plane", gt=0)
+
+    service_username: str = Field("compute-agent", description="The agents' user in project 'service'")
+    service_password: SecretStr = Field(description="Password of that user")

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from common.bus.bus import Bus
 from common.bus.messages import Call
+from common.clock import utc_now
 from common.db.database import Database
-from common.db.types import utc_now
 from common.errors import HostFailed
 from common.saga.saga import Run
 from services.compute.contract import ServerChanged
