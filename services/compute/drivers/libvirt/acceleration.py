@@ -20,6 +20,7 @@ import libvirt
 from lxml import etree
 
 from services.compute.drivers.libvirt.domains import account_label
+from services.compute.drivers.libvirt.storage import open_kvm
 
 log = logging.getLogger(__name__)
 
@@ -36,14 +37,16 @@ PROGRAM = base64.b64decode(
 
 
 def choose_virt_type(connection: libvirt.virConnect, wanted: str, *, storage: Path, account: int) -> str:
-    """ "kvm" or "qemu" as wanted, or by proof if that is "auto"; "test" on libvirt's test driver."""
+    """What is wanted, or by proof if that is "auto"; always "test" on libvirt's test driver."""
     if connection.getType() == "TEST":
         return "test"
-    if wanted != "auto":
-        return wanted
-    works = _remembered(connection, storage / "acceleration.json", account)
-    log.info("guests run with KVM" if works else "guests run without KVM, by emulation: slower, and the same otherwise")
-    return "kvm" if works else "qemu"
+    if wanted == "auto":
+        works = _remembered(connection, storage / "acceleration.json", account)
+        log.info("guests run with KVM" if works else "guests run without KVM, by emulation: slower, else the same")
+        wanted = "kvm" if works else "qemu"
+    if wanted == "kvm":
+        open_kvm()
+    return wanted
 
 
 def runs_guests(connection: libvirt.virConnect, virt_type: str, *, storage: Path, account: int) -> bool:
@@ -74,9 +77,14 @@ def _remembered(connection: libvirt.virConnect, answers: Path, account: int) -> 
         known = json.loads(answers.read_text())
         if {key: known[key] for key in now} == now:
             return bool(known["kvm"])
-    works = _is_offered(connection) and runs_guests(connection, "kvm", storage=answers.parent, account=account)
+    works = _is_offered(connection) and _runs_with_kvm(connection, answers.parent, account)
     answers.write_text(json.dumps({**now, "kvm": works}))
     return works
+
+
+def _runs_with_kvm(connection: libvirt.virConnect, storage: Path, account: int) -> bool:
+    open_kvm()
+    return runs_guests(connection, "kvm", storage=storage, account=account)
 
 
 def _is_offered(connection: libvirt.virConnect) -> bool:

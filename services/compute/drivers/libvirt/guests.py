@@ -151,6 +151,8 @@ class LibvirtHypervisor:
 
     def close(self) -> None:
         self._watching.stop()
+        with suppress(PlatformError):
+            self._connection.call(self._watching.leave, timeout_s=2)
         self._connection.close()
 
     def _on_open(self, connection: libvirt.virConnect) -> None:

@@ -1,4 +1,4 @@
-"""The directory that an agent keeps guests' files in, and what must be true of the way there.
+"""The directory that an agent keeps guests' files in, and what else of the host guests' accounts must reach.
 
 Each guest's qemu runs under an account of its own, which is nobody's friend and in no group: every directory on the way to
 its files must let everybody pass.
@@ -22,6 +22,7 @@ LIBVIRT_STATE = (
     Path("/var/lib/libvirt/qemu/channel"),
     Path("/var/lib/libvirt/qemu/channel/target"),
 )
+KVM = Path("/dev/kvm")
 
 
 def check_storage(path: Path) -> None:
@@ -51,3 +52,15 @@ def open_libvirt_state() -> None:
             if not mode & stat.S_IXOTH:
                 directory.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)
                 log.info("opened a directory of libvirt's for guests to pass", extra={"path": str(directory)})
+
+
+def open_kvm() -> None:
+    """Let guests' accounts use KVM, as systemd's own rules do.
+
+    The other way, its group for all guests, would let one guest's qemu reach sockets of another's.
+    """
+    with suppress(FileNotFoundError, PermissionError):
+        mode = stat.S_IMODE(KVM.stat().st_mode)
+        if mode & 0o666 != 0o666:
+            KVM.chmod(mode | 0o666)
+            log.info("opened KVM for guests", extra={"path": str(KVM)})

@@ -42,11 +42,19 @@ class Watching:
         self._lock = Lock()
         self._hints: SimpleQueue[UUID | _Everything | _End] = SimpleQueue()
         self._watcher: GuestWatcher | None = None
+        self._registered: int | None = None
 
     def listen(self, connection: libvirt.virConnect) -> None:
         """Take the events of a new connection; what happened before it is looked up."""
-        connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._on_event, None)
+        kind = libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE
+        self._registered = connection.domainEventRegisterAny(None, kind, self._on_event, None)
         self._hints.put(_Everything())
+
+    def leave(self, connection: libvirt.virConnect) -> None:
+        """Take no more events; a connection with listeners would never be closed."""
+        registered, self._registered = self._registered, None
+        if registered is not None:
+            connection.domainEventDeregisterAny(registered)
 
     def start(self, watcher: GuestWatcher) -> None:
         """From now on `watcher` is told of changes; the state at this moment is not one."""

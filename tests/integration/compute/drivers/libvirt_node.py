@@ -54,7 +54,9 @@ class LibvirtNode:
 
     def virsh(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         command = ["virsh", "-q", "-c", self.uri, *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=check)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0 or not check, done.stderr
+        return done
 
     def stop(self) -> None:
         for name in self.virsh("list", "--name", check=False).stdout.split():

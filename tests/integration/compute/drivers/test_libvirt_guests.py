@@ -9,11 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import libvirt
 import pytest
 
 from common.errors import InvalidInput, NotFound, PlatformError
 from services.compute.core.guests import PowerState
-from services.compute.drivers.libvirt import LibvirtHypervisor
+from services.compute.drivers.libvirt import LibvirtHypervisor, acceleration
 from tests.unit.compute.drivers.builders import a_spec, an_image_file, eventually, libvirt_options
 
 META = "openstack/latest/meta_data.json"
@@ -223,3 +224,28 @@ def test_acceleration_is_proved_by_a_guest_and_remembered(place: Path) -> None:
     assert (facts.hypervisor_type == "KVM") == remembered["kvm"]
     assert ("CUSTOM_PILEUS_ACCEL_KVM" if remembered["kvm"] else "CUSTOM_PILEUS_ACCEL_TCG") in facts.traits
     hypervisor.close()
+
+
+def test_the_probe_says_yes_where_guests_run(place: Path) -> None:
+    connection = libvirt.open("qemu:///system")
+
+    works = acceleration.runs_guests(connection, "qemu", storage=place, account=0x70000000)
+
+    assert works
+    assert [path.name for path in place.iterdir()] == []
+    connection.close()
+
+
+def test_a_closed_hypervisor_keeps_no_connection(place: Path) -> None:
+    def sockets() -> int:
+        links = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+        return sum(link.startswith("socket:") for link in links)
+
+    before = sockets()
+    hypervisor = LibvirtHypervisor(libvirt_options(place))
+    hypervisor.ping()
+    assert sockets() == before + 1
+
+    hypervisor.close()
+
+    assert eventually(lambda: sockets() == before)
