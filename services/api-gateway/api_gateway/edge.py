@@ -17,13 +17,14 @@ from api_gateway.headers import Pairs, from_client, from_gateway, has_body, host
 from api_gateway.proxy import Cut
 from api_gateway.services import brings_an_image, target_of
 from api_gateway.settings import GatewaySettings
-from common.errors import NotFound, PlatformError, TooLarge, Unavailable
+from common.errors import InvalidInput, NotFound, PlatformError, TooLarge, Unavailable
 
 log = logging.getLogger("gateway")
 
 REQUESTS = Counter("pileus_gateway_requests_total", "Requests by the service they were for", ("service", "status"))
 UNDER_WAY = Gauge("pileus_gateway_requests_under_way", "Requests that are being answered")
 
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 LONGEST_SHOWN = 256
 LINGER_S = 2.0
 
@@ -75,6 +76,8 @@ class Edge:
 
     def _passage(self, scope: Scope) -> Passage:
         """The request as its service will see it.  NotFound, InvalidInput, TooLarge"""
+        if scope["method"] not in METHODS:
+            raise _MethodUnknown(f"Method {scope['method'][:32]} is not for services")
         raw_path: bytes = scope["raw_path"]
         if len(raw_path) + len(scope["query_string"]) > self._settings.url_bytes:
             raise _UrlTooLong("The URL is too long")
@@ -150,6 +153,10 @@ class Edge:
 
 class _UrlTooLong(TooLarge):
     wire_status = 414
+
+
+class _MethodUnknown(InvalidInput):
+    wire_status = 405
 
 
 class _Answer:

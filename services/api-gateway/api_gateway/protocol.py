@@ -40,6 +40,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refused: Refused | None = None
         self._in_headers = False
         self._head_bytes = 0
+        self._events = self._silent_bytes = 0  # the parser keeps what it cannot tell us of yet
         self._begun_at = self._moved_at = self.loop.time()
         self._watch: asyncio.TimerHandle | None = None
 
@@ -54,8 +55,12 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._moved_at = self.loop.time()
+        self._moved_at, before = self.loop.time(), self._events
         super().data_received(data)
+        self._silent_bytes = self._silent_bytes + len(data) if self._events == before else 0
+        if self._silent_bytes > self.limits.header_bytes + self.limits.url_bytes and not self.transport.is_closing():
+            self._refuse(431, "The request's headers are too many or too long")
+            self.send_400_response("")
 
     def resume_writing(self) -> None:
         self._moved_at = self.loop.time()
@@ -63,20 +68,26 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._events += 1
         self._in_headers, self._head_bytes, self._begun_at = True, 0, self.loop.time()
 
     def on_url(self, url: bytes) -> None:
+        self._events += 1
         super().on_url(url)
         if len(self.url) > self.limits.url_bytes:
             raise self._refuse(414, "The URL is too long")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_headers:
-            return  # a trailer: nobody may mistake it for a header
+        self._events += 1
         self._head_bytes += len(name) + len(value)
         if self._head_bytes > self.limits.header_bytes or len(self.headers) >= self.limits.header_count:
             raise self._refuse(431, "The request's headers are too many or too long")
-        super().on_header(name, value)
+        if self._in_headers:  # a trailer ends here: nobody may mistake it for a header
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        self._events += 1
+        super().on_body(body)
 
     def on_headers_complete(self) -> None:
         self._in_headers = False

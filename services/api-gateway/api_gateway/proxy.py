@@ -22,6 +22,7 @@ log = logging.getLogger("gateway")
 
 IDLE_CONNECTION_S = 30.0  # less than the services keep one open (75 s), so that none closes as a request sets out
 SAFE_TO_REPEAT = frozenset(("GET", "HEAD", "OPTIONS"))
+_NEVER_REACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _SAID_HERE = frozenset((b"date", b"server"))  # the gateway's own server adds them
 
 
@@ -83,17 +84,17 @@ class Proxy:
 
     async def _ask(self, scope: Scope, incoming: _Incoming) -> httpx.Response:
         """The beginning of the answer.  Unavailable, and then nobody has seen a byte of it."""
-        repeatable = scope["method"] in SAFE_TO_REPEAT and not incoming.has_body
         try:
             return await self._send(scope, incoming)
-        except (httpx.RemoteProtocolError, httpx.ReadError) as error:
-            if not repeatable:
-                raise self._away(error, "It is not known whether the request was carried out") from error
+        except _NEVER_REACHED as error:
+            raise self._away(error, "Try again in a moment") from error
         except httpx.LocalProtocolError as error:
             raise InvalidInput("The request is malformed") from error
         except httpx.HTTPError as error:
-            raise self._away(error, "Try again in a moment") from error
-        try:
+            repeatable = scope["method"] in SAFE_TO_REPEAT and not incoming.has_body
+            if not repeatable or isinstance(error, httpx.TimeoutException):
+                raise self._away(error, "It is not known whether the request was carried out") from error
+        try:  # a connection that was kept, and died with the service's former process
             return await self._send(scope, incoming)
         except httpx.HTTPError as error:
             raise self._away(error, "Try again in a moment") from error
