@@ -1,0 +1,62 @@
+"""What a host's agent answers: each call, done by the hypervisor."""
+
+from __future__ import annotations
+
+from common.bus.bus import Handlers
+from services.compute.agent.host import Host
+from services.compute.contract import (
+    CacheImage,
+    CreateGuest,
+    DestroyGuest,
+    ReadConsole,
+    RebootGuest,
+    StartGuest,
+    StopGuest,
+)
+from services.compute.core.guests import PowerState
+
+handlers = Handlers()
+
+
+@handlers.serves(CacheImage)
+def cache_image(call: CacheImage, host: Host) -> bool:
+    was_there = host.images.has(call.image)
+    host.images.ensure(call.image)
+    return not was_there
+
+
+@handlers.serves(CreateGuest)
+def create_guest(call: CreateGuest, host: Host) -> PowerState:
+    image = host.images.ensure(call.guest.image)  # the cache may have dropped it since it was fetched
+    with host.turn(call.guest.server_id) as hypervisor:
+        return hypervisor.create(call.guest, image)
+
+
+@handlers.serves(StartGuest)
+def start_guest(call: StartGuest, host: Host) -> PowerState:
+    with host.turn(call.server_id) as hypervisor:
+        return hypervisor.start(call.server_id)
+
+
+@handlers.serves(StopGuest)
+def stop_guest(call: StopGuest, host: Host) -> PowerState:
+    with host.turn(call.server_id) as hypervisor:
+        return hypervisor.stop(call.server_id, patience_s=call.patience_s)
+
+
+@handlers.serves(RebootGuest)
+def reboot_guest(call: RebootGuest, host: Host) -> PowerState:
+    with host.turn(call.server_id) as hypervisor:
+        return hypervisor.reboot(call.server_id, patience_s=call.patience_s)
+
+
+@handlers.serves(DestroyGuest)
+def destroy_guest(call: DestroyGuest, host: Host) -> None:
+    with host.turn(call.server_id) as hypervisor:
+        hypervisor.destroy(call.server_id)
+
+
+@handlers.serves(ReadConsole)
+def read_console(call: ReadConsole, host: Host) -> str:
+    """Reading waits for nobody: a guest that hangs in its boot is when one looks."""
+    return host.hypervisor.console(call.server_id, max_bytes=call.most_bytes).decode(errors="replace")

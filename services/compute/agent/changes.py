@@ -1,0 +1,90 @@
+"""Tells the control plane of guests that changed by themselves: the newest state of each, until it is heard."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+from uuid import UUID
+
+from common.bus.bus import Bus
+from common.clock import utc_now
+from common.errors import PlatformError, Unavailable
+from services.compute.agent.host import Host
+from services.compute.contract import GuestChanged
+from services.compute.core.guests import PowerState
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Guest:
+    host: str
+    server_id: UUID
+
+
+class Changes:
+    """One per process.  Bounded by the number of guests: a newer change of a guest replaces the one that waits."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._waiting: dict[_Guest, GuestChanged] = {}
+        self._lock = threading.Lock()
+        self._wake, self._over = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="guest-changes", daemon=True)
+
+    def watch(self, host: Host) -> None:
+        """Hear of this host's guests from now on."""
+
+        def changed(server_id: UUID, state: PowerState | None) -> None:
+            if not host.is_at_work_on(server_id):
+                self._put(GuestChanged(host=host.name, server_id=server_id, power_state=state, at=utc_now()))
+
+        host.hypervisor.watch(changed)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """What is still waiting is found by the next comparison."""
+        self._over.set()
+        self._wake.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout=12)
+
+    def _put(self, change: GuestChanged) -> None:
+        with self._lock:
+            self._waiting[_Guest(change.host, change.server_id)] = change
+        self._wake.set()
+
+    def _run(self) -> None:
+        pause_s = FIRST_PAUSE_S
+        while not self._over.is_set():
+            self._wake.wait()
+            self._wake.clear()
+            if self._send_all():
+                pause_s = FIRST_PAUSE_S
+            else:
+                self._over.wait(pause_s)
+                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+                self._wake.set()
+
+    def _send_all(self) -> bool:
+        """False if something still waits."""
+        with self._lock:
+            waiting = list(self._waiting.items())
+        return all(self._send(guest, change) for guest, change in waiting)
+
+    def _send(self, guest: _Guest, change: GuestChanged) -> bool:
+        try:
+            self._bus.call(change)
+        except Unavailable:
+            return False
+        except PlatformError as error:
+            log.warning("change not taken", extra={"server_id": str(guest.server_id), "why": error.message})
+        with self._lock:
+            if self._waiting.get(guest) is change:
+                del self._waiting[guest]
+        return True

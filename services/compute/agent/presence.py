@@ -1,0 +1,119 @@
+"""Lets the control plane know of a host, and brings the two into agreement: at the start, after losses, and now and then."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+
+from common.bus.bus import Bus
+from common.clock import utc_now
+from common.errors import NotFound, PlatformError, Unavailable
+from services.compute.agent.boots import BootMark
+from services.compute.agent.host import Host
+from services.compute.contract import CompareGuests, GuestFate, HostAlive, RegisterHost
+from services.compute.core.hypervisors import HostFacts
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Presence:
+    """One host's standing with the control plane.  `look` is called every few seconds by one thread."""
+
+    host: Host
+    bus: Bus
+    boots: BootMark
+    reconcile_s: float
+    _told: HostFacts | None = None  # what it registered with; None: it has to
+    _compared_at: float = field(default=float("-inf"))
+    _is_cut_off: bool = False
+
+    def look(self) -> None:
+        """A sign of life, unless libvirt is away; registering and comparing where that is due.  Never raises."""
+        try:
+            self._look()
+            self._cut_off(None)
+        except PlatformError as error:
+            self._cut_off(error)
+        except Exception:
+            log.exception("host not compared", extra={"host": self.host.name})
+
+    def forget(self) -> None:
+        """Register and compare anew."""
+        self._told, self._compared_at = None, float("-inf")
+
+    def _look(self) -> None:
+        self._ping()
+        is_due = time.monotonic() >= self._compared_at + self.reconcile_s
+        if self._told is None or is_due:
+            self._register()
+        elif not self.bus.call(HostAlive(host=self.host.name, at=utc_now())):
+            self.forget()
+            return self._look()
+        if is_due:
+            self._compare()
+            self._compared_at = time.monotonic()
+        return None
+
+    def _ping(self) -> None:
+        """Unavailable, and then nothing that was known before holds: guests may have ended unheard."""
+        try:
+            self.host.hypervisor.ping()
+        except Unavailable:
+            self._compared_at = float("-inf")
+            raise
+
+    def _register(self) -> None:
+        facts = self.host.hypervisor.facts()
+        if facts == self._told:
+            self.bus.call(HostAlive(host=self.host.name, at=utc_now()))
+            return
+        self.bus.call(RegisterHost(facts=facts))
+        if self._told is None:
+            log.info("host registered", extra={"host": facts.host, "kind": facts.hypervisor_type})
+        self._told = facts
+
+    # ------------------------------------------------------------------
+
+    def _compare(self) -> None:
+        """Do what the control plane says should become of the guests here."""
+        hypervisor = self.host.hypervisor
+        after_boot = self.boots.is_new()
+        call = CompareGuests(
+            host=self.host.name,
+            guests=hypervisor.guests(),
+            leftovers=sorted(hypervisor.leftovers()),
+            after_boot=after_boot,
+        )
+        fates = self.bus.call(call)
+        failed = [fate for fate in fates if not self._meet(fate)]
+        if after_boot and not failed:
+            self.boots.keep()
+        self.host.images.prune(hypervisor.images_in_use())
+
+    def _meet(self, fate: GuestFate) -> bool:
+        """Whether the guest is now as it should be; if not, the next comparison tries again."""
+        try:
+            with self.host.turn(fate.server_id) as hypervisor:
+                if fate.fate == "remove":
+                    hypervisor.destroy(fate.server_id)
+                elif fate.fate == "run":
+                    hypervisor.start(fate.server_id)
+        except NotFound:
+            return True
+        except PlatformError as error:
+            facts = {"host": self.host.name, "server_id": str(fate.server_id), "fate": fate.fate}
+            log.warning("guest not as it should be", extra=facts | {"why": error.message})
+            return False
+        if fate.fate != "keep":
+            log.info("guest repaired", extra={"server_id": str(fate.server_id), "fate": fate.fate})
+        return True
+
+    def _cut_off(self, error: PlatformError | None) -> None:
+        """Say once that the host is cut off, and once that it is back."""
+        if error is not None and not self._is_cut_off:
+            log.warning("host cut off", extra={"host": self.host.name, "why": error.message})
+        if error is None and self._is_cut_off:
+            log.info("host back", extra={"host": self.host.name})
+        self._is_cut_off = error is not None
