@@ -123,7 +123,7 @@ def _passwords(settings: IdentitySettings) -> Passwords:
 
 
 def _app(kit: Kit) -> ASGIApp:
-    faults = IdentityFaults(kit.url.removesuffix("/v3"))
+    faults = IdentityFaults(kit.url, ROUTERS)
     return create_app(
         Service(
             name="identity",

@@ -1,0 +1,119 @@
+"""The same answers from SQLite and from PostgreSQL."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from common.bus.memory import MemoryBus
+from common.db.migrate import drift
+from common.settings import PlatformSettings
+from services.identity.db.tables import IdentityTable
+from services.identity.main import bootstrap
+from tests.unit.identity.worlds import CLOUD, World, a_project, a_user, opened, scope_to, surroundings_in
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def cloud(request: pytest.FixtureRequest, tmp_path: Path, platform: PlatformSettings) -> Iterator[World]:
+    """Bootstrapped twice."""
+    sqlite = f"sqlite:///{tmp_path}/identity.db"
+    url = sqlite if request.param == "sqlite" else request.getfixturevalue("postgresql_url")
+    surroundings = surroundings_in(tmp_path, url, platform)
+    bootstrap(surroundings, CLOUD)
+    bootstrap(surroundings, CLOUD)
+    yield from opened(surroundings)
+
+
+def test_the_tables_are_those_of_the_migrations(cloud: World) -> None:
+    assert drift(cloud.kit.database, IdentityTable.metadata) == []
+
+
+def test_a_token_is_issued_validated_rescoped_and_revoked(cloud: World) -> None:
+    token = cloud.token("demo", "unscoped")
+    scoped = cloud.rescope(token, scope_to("demo"))
+
+    assert cloud.validate(scoped.headers["x-subject-token"]).json() == scoped.json()
+    assert {role["name"] for role in scoped.json()["token"]["roles"]} == {"member", "reader"}
+
+    cloud.http.delete("/v3/auth/tokens", headers={"x-auth-token": token, "x-subject-token": token})
+    assert cloud.validate(scoped.headers["x-subject-token"]).status_code == 404
+
+
+def test_lists_page_and_filter(cloud: World) -> None:
+    for number in range(5):
+        a_project(cloud, f"p{number}", note={"a": [1, None, "ü"]})
+    admin, path, names = cloud.as_(), "/v3/projects?limit=3&enabled=true", list[str]()
+
+    while path:
+        page = cloud.get(path, admin)
+        names += [one["name"] for one in page["projects"]]
+        path = (page["links"]["next"] or "").removeprefix("http://cloud.test/identity")
+
+    assert sorted(names) == ["admin", "demo", "p0", "p1", "p2", "p3", "p4", "service"]
+    assert cloud.get("/v3/projects?name=p1", admin)["projects"][0]["note"] == {"a": [1, None, "ü"]}
+
+
+def test_grants_assignments_and_deletion(cloud: World) -> None:
+    project, user, role = a_project(cloud, "p"), a_user(cloud, "u"), cloud.id_of("roles", "manager")
+    admin = cloud.as_()
+    path = f"/v3/projects/{project}/users/{user}/roles/{role}"
+
+    assert cloud.http.put(path, headers=admin).status_code == 204
+    query = f"/v3/role_assignments?effective&include_names&user.id={user}"
+    found = cloud.get(query, admin)["role_assignments"]
+    assert {one["role"]["name"] for one in found} == {"manager", "member", "reader"}
+    assert cloud.http.delete(f"/v3/users/{user}", headers=admin).status_code == 204
+    assert cloud.get(query, admin)["role_assignments"] == []
+    assert cloud.http.delete(f"/v3/projects/{project}", headers=admin).status_code == 204
+
+
+def test_a_name_is_taken_once_however_many_ask_at_the_same_time(cloud: World) -> None:
+    admin, statuses = cloud.as_(), list[int]()
+
+    def create() -> None:
+        statuses.append(cloud.http.post("/v3/users", headers=admin, json={"user": {"name": "one"}}).status_code)
+
+    threads = [threading.Thread(target=create) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(statuses) == [201, 409, 409, 409, 409, 409]
+
+
+def test_failures_of_simultaneous_logins_are_all_counted(cloud: World) -> None:
+    threads = [threading.Thread(target=cloud.log_in, args=("demo", "wrong")) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert cloud.log_in("demo", "demo-secret").status_code == 401  # locked for a moment
+
+
+def test_odd_text_is_refused_before_a_database_sees_it(cloud: World) -> None:
+    admin = cloud.as_()
+
+    assert cloud.http.get("/v3/users?name=a%00", headers=admin).status_code == 400
+    assert cloud.http.get("/v3/users/a%00", headers=admin).status_code == 400
+    assert cloud.log_in("a\0", "x").status_code == 400
+    assert cloud.http.post("/v3/users", headers=admin, json={"user": {"name": "x", "note": "\0"}}).status_code == 400
+    assert cloud.log_in("\U0001f600" * 300, "x").status_code == 401
+
+
+def test_a_second_identity_process_shares_keys_and_revocations(cloud: World) -> None:
+    other_bus = MemoryBus()
+    token = cloud.token("demo")
+
+    for other in opened(replace(cloud.surroundings, bus=other_bus)):
+        assert other.validate(token).status_code == 200
+        other.kit.keyring.rotate()
+        rotated = other.token("demo")
+        assert cloud.validate(rotated).status_code == 200
+        cloud.http.delete("/v3/auth/tokens", headers={"x-auth-token": token, "x-subject-token": token})
+        assert other.validate(token).status_code == 404
