@@ -46,15 +46,15 @@ def log_in(places: Places, cloud: str) -> CloudClient:
     """A client as a cloud of clouds.yaml.  Unavailable, Unauthenticated"""
     known = json.loads(places.clouds.read_text())["clouds"][cloud]["auth"]
     url = known["auth_url"].removesuffix("/identity/v3")
-    http = ServiceClient(url, timeout_s=60)
-    domain = {"id": "default"}
-    user = {"name": known["username"], "password": known["password"], "domain": domain}
-    asked = {
-        "auth": {
-            "identity": {"methods": ["password"], "password": {"user": user}},
-            "scope": {"project": {"name": known["project_name"], "domain": domain}},
-        }
-    }
+    return log_in_as(url, user=known["username"], password=known["password"], project=known["project_name"])
+
+
+def log_in_as(url: str, *, user: str, password: str, project: str) -> CloudClient:
+    """A client as this user of the default domain.  Unavailable, Unauthenticated"""
+    http, domain = ServiceClient(url, timeout_s=60), {"id": "default"}
+    named = {"name": user, "password": password, "domain": domain}
+    identity = {"methods": ["password"], "password": {"user": named}}
+    asked = {"auth": {"identity": identity, "scope": {"project": {"name": project, "domain": domain}}}}
     answer = http.request("POST", "/identity/v3/auth/tokens", json=asked)
     return CloudClient(url, http, answer.headers["x-subject-token"])
 

@@ -39,7 +39,11 @@ def planned(places: Places, *, simulated: int) -> list[Process]:
     ]
     agents = [Process("agent", ("agent", *config))]
     if simulated:
-        environment = {"PILEUS_AGENT_DRIVER": "simulated", "PILEUS_AGENT_SIMULATED_HOSTS": str(simulated)}
+        environment = {
+            "PILEUS_AGENT_DRIVER": "simulated",
+            "PILEUS_AGENT_SIMULATED_HOSTS": str(simulated),
+            "PILEUS_AGENT_STORAGE": str(places.data / "simulated"),
+        }
         agents.append(Process("agent-simulated", ("agent", *config), environment))
     return served + agents
 

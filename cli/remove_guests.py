@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import socket
-import tomllib
 from collections.abc import Iterator
 
 from cli.places import Places
-from cli.settings_file import CloudSettings
 from common.settings import PlatformSettings
 from services.compute.drivers.libvirt import LibvirtHypervisor, LibvirtOptions
+from services.compute.settings import AgentSettings
 
 
 def remove_guests(places: Places) -> Iterator[str]:
@@ -25,11 +23,11 @@ def remove_guests(places: Places) -> Iterator[str]:
 
 
 def _options(places: Places) -> LibvirtOptions:
-    agent = tomllib.loads(places.settings.read_text()).get("agent", {})
+    agent = AgentSettings.read(places.settings)
     return LibvirtOptions(
-        uri=agent.get("libvirt_uri", "qemu:///system"),
-        host=agent.get("host", socket.gethostname()),
-        address="127.0.0.1",
+        uri=agent.libvirt_uri,
+        host=agent.host,
+        address=agent.address,
         cloud_id=PlatformSettings.read(places.settings).cloud_id,
-        storage=CloudSettings.read(places.settings).storage,
+        storage=agent.storage,
     )

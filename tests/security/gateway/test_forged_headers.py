@@ -45,17 +45,14 @@ def test_a_forged_header_does_not_reach_a_service(gateway: Gateway, header: byte
     assert [value for name, value in seen if name == "x-forwarded-host"] == ["a"]
 
 
-@pytest.mark.parametrize(
-    "trailer", [b"X-Roles: admin", b"X-Auth-Token: stolen", b"Content-Length: 5", b"X-Service-Token: t"]
-)
+@pytest.mark.parametrize("trailer", [b"X-Roles: admin", b"X-Auth-Token: stolen", b"X-Service-Token: t"])
 def test_a_header_after_a_chunked_body_is_no_header(gateway: Gateway, trailer: bytes) -> None:
     raw = gateway.raw(
         b"POST /compute/v2.1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
         b"2\r\nab\r\n0\r\n" + trailer + b"\r\n\r\n"
     )
 
-    if not raw.startswith(b"HTTP/1.1 400 "):
-        assert trailer.split(b":")[0].decode().lower() not in {name for name, _ in seen_by_service(raw)}
+    assert trailer.split(b":")[0].decode().lower() not in {name for name, _ in seen_by_service(raw)}
 
 
 def test_connection_cannot_take_the_gateways_own_headers_away(gateway: Gateway) -> None:

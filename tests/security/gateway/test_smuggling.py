@@ -18,6 +18,7 @@ AMBIGUOUS = {
     "space before the colon": POST + b"Content-Length : 5\r\n\r\nhello",
     "another coding last": POST + b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
     "a chunk of odd size": POST + b"Transfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n",
+    "a length after the chunks": POST + b"Transfer-Encoding: chunked\r\n\r\n0\r\nContent-Length: 5\r\n\r\n",
     "a folded header": b"GET /compute/x HTTP/1.1\r\nHost: a\r\nX-Auth-Token: a\r\n b\r\n\r\n",
     "a bare line end in a header": b"GET /compute/x HTTP/1.1\r\nHost: a\r\nX-A: a\rb\r\n\r\n",
     "NUL in a header": b"GET /compute/x HTTP/1.1\r\nHost: a\r\nX-A: a\x00b\r\n\r\n",
