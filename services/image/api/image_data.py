@@ -26,6 +26,7 @@ router = APIRouter()
 
 PIECE_BYTES = 1 << 20
 BYTES = "application/octet-stream"
+_DATA_PATH = re.compile(r"/v2/images/[^/]+/file")
 
 
 class RangeNotSatisfiable(PlatformError):
@@ -36,7 +37,7 @@ class RangeNotSatisfiable(PlatformError):
 
 def carries_bytes(scope: Scope) -> bool:
     """Whether the request's body is an image: its length is bounded here, not at the door."""
-    return bool(scope["method"] == "PUT" and scope["path"].endswith("/file"))
+    return scope["method"] == "PUT" and _DATA_PATH.fullmatch(scope["path"]) is not None
 
 
 @router.put("/v2/images/{image_id}/file", status_code=204)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -22,48 +26,54 @@ from tests.security.image.crafted import (
 )
 from tests.unit.image.world import World
 
-DATA_FILE = 0x44415441
+BACKED, OUTSIDE, UNSAFE = "has a backing file", "has an external data file", "has an unsafe VMDK descriptor"
+
+SHADOW, NAMES = (0x44415441, b"/etc/shadow"), (0x6803F857, bytes(96))  # header extensions: data file, feature names
+PARENT = 'parentFileNameHint="/etc/passwd"'
+FLAT = a_vmdk_descriptor("monolithicFlat", 'RW 20480 FLAT "/etc/hosts" 0')
+ENDLESS_TEXT = a_sparse_vmdk(b"a" * (4 << 20), sectors_of_descriptor=1 << 40)
+ENDLESS_HEADER = a_qcow2()[:104].replace((104).to_bytes(4, "big"), b"\xff" * 4) + bytes(4 * CLUSTER)
 
 # fmt: off
 REFUSED = {
-    "I1 qcow2 over a file of the host":         ("qcow2", a_qcow2(backing=b"/etc/passwd"), "has a backing file"),
-    "I1 old qcow2 over a file of the host":     ("qcow2", a_qcow2(version=2, backing=b"/etc/passwd"), "has a backing file"),
-    "I1 qcow2 over a JSON description":         ("qcow2", a_qcow2(backing=b'json:{"driver":"file"}'), "has a backing file"),
-    "I1 vmdk with a parent":                    ("vmdk", a_sparse_vmdk(a_vmdk_descriptor(more='parentFileNameHint="/etc/passwd"')), "has a backing file"),
-    "I1 vmdk with a parent's number":           ("vmdk", a_sparse_vmdk(a_vmdk_descriptor().replace(b"ffffffff", b"12345678")), "has a backing file"),
-    "I1 vdi with a parent":                     ("vdi", a_vdi(kind=4), "has a backing file"),
-    "I1 vhd with a parent":                     ("vhd", a_vhd(kind=4), "has a backing file"),
-    "I2 qcow2 with the data file's bit":        ("qcow2", a_qcow2(incompatible=0b100), "has an external data file"),
-    "I2 qcow2 that only names a data file":     ("qcow2", a_qcow2(extensions=((DATA_FILE, b"/etc/shadow"),)), "has an external data file"),
-    "I2 qcow2 that names one last":             ("qcow2", a_qcow2(extensions=((0x6803F857, bytes(96)), (DATA_FILE, b"/etc/shadow"))), "has an external data file"),
-    "I3 vmdk that is only a description":       ("vmdk", a_vmdk_descriptor("monolithicFlat", 'RW 20480 FLAT "/etc/hosts" 0').ljust(1024), "has an unsafe VMDK descriptor"),
-    "I3 vmdk with an extent elsewhere":         ("vmdk", a_sparse_vmdk(a_vmdk_descriptor(extent='RW 20480 SPARSE "/etc/hosts"')), "has an unsafe VMDK descriptor"),
-    "I3 vmdk of a flat kind in a binary file":  ("vmdk", a_sparse_vmdk(a_vmdk_descriptor("monolithicFlat", 'RW 20480 FLAT "x" 0')), "has an unsafe VMDK descriptor"),
-    "I3 vmdk of a sparse kind as text":         ("vmdk", a_vmdk_descriptor().ljust(1024), "without the disk's bytes"),
-    "I3 vmdk without a description":            ("vmdk", a_sparse_vmdk(b""), "has an unsafe VMDK descriptor"),
-    "I4 qcow2 called raw":                      ("raw", a_qcow2(), "its content is qcow2"),
-    "I4 qcow2 over a file, called raw":         ("raw", a_qcow2(backing=b"/etc/passwd"), "has a backing file"),
-    "I4 vmdk called raw":                       ("raw", a_sparse_vmdk(), "its content is vmdk"),
-    "I4 iso called raw":                        ("raw", an_iso(), "its content is iso"),
-    "I4 a boot sector called raw":              ("raw", a_boot_sector(), "its content is gpt"),
-    "I4 raw called qcow2":                      ("qcow2", bytes(1 << 20), "its content is raw"),
-    "I4 nothing called qcow2":                  ("qcow2", b"", "its content is raw"),
-    "I4 vdi called qcow2":                      ("qcow2", a_vdi(), "its content is vdi"),
-    "I4 qcow2 that is an iso as well":          ("qcow2", a_qcow2()[:32768] + an_iso()[32768:], "iso and qcow2"),
-    "I4 iso that is a qcow2 as well":           ("iso", a_qcow2()[:32768] + an_iso()[32768:], "iso and qcow2"),
-    "I7 qcow2 of version 1":                    ("qcow2", a_qcow2(version=1), "outdated"),
-    "I7 qcow2 of version 9":                    ("qcow2", a_qcow2(version=9), "outdated"),
-    "I7 qcow2 with unknown features":           ("qcow2", a_qcow2(incompatible=1 << 40), "unknown"),
-    "I7 qcow2 with a huge L1 table":            ("qcow2", a_qcow2(l1_entries=(1 << 32) - 1), "too large an L1 table"),
-    "I7 qcow2 of an endless disk":              ("qcow2", a_qcow2(virtual_size=(1 << 64) - 1), "too large an L1 table"),
-    "I7 qcow2 with a huge refcount table":      ("qcow2", a_qcow2(refcount_clusters=(1 << 32) - 1), "too large a refcount table"),
-    "I7 qcow2 with impossible refcounts":       ("qcow2", a_qcow2(refcount_order=63), "impossible refcount order"),
-    "I7 qcow2 with impossible clusters":        ("qcow2", a_qcow2(cluster_bits=63), "impossible cluster size"),
-    "I7 qcow2 with countless snapshots":        ("qcow2", a_qcow2(snapshots=(1 << 32) - 1), "too many internal snapshots"),
-    "I7 qcow2 with a header beyond its end":    ("qcow2", a_qcow2()[:104] .replace((104).to_bytes(4, "big"), b"\xff" * 4) + bytes(4 * CLUSTER), "damaged"),
-    "I7 qcow2 cut off":                         ("qcow2", a_qcow2()[:CLUSTER], "damaged"),
-    "I7 qcow2 of 100 bytes":                    ("qcow2", a_qcow2()[:100], "its content is raw"),
-    "I7 vmdk with an endless description":      ("vmdk", a_sparse_vmdk(b"a" * (4 << 20), sectors_of_descriptor=1 << 40), "VMDK descriptor"),
+    "I1 qcow2 over a file of the host": ("qcow2", a_qcow2(backing=b"/etc/passwd"), BACKED),
+    "I1 old qcow2 over a file of the host": ("qcow2", a_qcow2(version=2, backing=b"/etc/passwd"), BACKED),
+    "I1 qcow2 over a JSON description": ("qcow2", a_qcow2(backing=b'json:{"driver":"file"}'), BACKED),
+    "I1 vmdk with a parent": ("vmdk", a_sparse_vmdk(a_vmdk_descriptor(more=PARENT)), BACKED),
+    "I1 vmdk with a parent's number": ("vmdk", a_sparse_vmdk(a_vmdk_descriptor().replace(b"ffffffff", b"12345678")), BACKED),
+    "I1 vdi with a parent": ("vdi", a_vdi(kind=4), BACKED),
+    "I1 vhd with a parent": ("vhd", a_vhd(kind=4), BACKED),
+    "I2 qcow2 with the data file's bit": ("qcow2", a_qcow2(incompatible=0b100), OUTSIDE),
+    "I2 qcow2 that only names a data file": ("qcow2", a_qcow2(extensions=(SHADOW,)), OUTSIDE),
+    "I2 qcow2 that names one last": ("qcow2", a_qcow2(extensions=(NAMES, SHADOW)), OUTSIDE),
+    "I3 vmdk that is only a description": ("vmdk", FLAT.ljust(1024), UNSAFE),
+    "I3 vmdk with an extent elsewhere": ("vmdk", a_sparse_vmdk(a_vmdk_descriptor(extent='RW 20480 SPARSE "/etc/hosts"')), UNSAFE),
+    "I3 vmdk of a flat kind in a binary file": ("vmdk", a_sparse_vmdk(FLAT), UNSAFE),
+    "I3 vmdk of a sparse kind as text": ("vmdk", a_vmdk_descriptor().ljust(1024), "without the disk's bytes"),
+    "I3 vmdk without a description": ("vmdk", a_sparse_vmdk(b""), UNSAFE),
+    "I4 qcow2 called raw": ("raw", a_qcow2(), "its content is qcow2"),
+    "I4 qcow2 over a file, called raw": ("raw", a_qcow2(backing=b"/etc/passwd"), BACKED),
+    "I4 vmdk called raw": ("raw", a_sparse_vmdk(), "its content is vmdk"),
+    "I4 iso called raw": ("raw", an_iso(), "its content is iso"),
+    "I4 a boot sector called raw": ("raw", a_boot_sector(), "its content is gpt"),
+    "I4 raw called qcow2": ("qcow2", bytes(1 << 20), "its content is raw"),
+    "I4 nothing called qcow2": ("qcow2", b"", "its content is raw"),
+    "I4 vdi called qcow2": ("qcow2", a_vdi(), "its content is vdi"),
+    "I4 qcow2 that is an iso as well": ("qcow2", a_qcow2()[:32768] + an_iso()[32768:], "iso and qcow2"),
+    "I4 iso that is a qcow2 as well": ("iso", a_qcow2()[:32768] + an_iso()[32768:], "iso and qcow2"),
+    "I7 qcow2 of version 1": ("qcow2", a_qcow2(version=1), "outdated"),
+    "I7 qcow2 of version 9": ("qcow2", a_qcow2(version=9), "outdated"),
+    "I7 qcow2 with unknown features": ("qcow2", a_qcow2(incompatible=1 << 40), "unknown"),
+    "I7 qcow2 with a huge L1 table": ("qcow2", a_qcow2(l1_entries=(1 << 32) - 1), "too large an L1 table"),
+    "I7 qcow2 of an endless disk": ("qcow2", a_qcow2(virtual_size=(1 << 64) - 1), "too large an L1 table"),
+    "I7 qcow2 with a huge refcount table": ("qcow2", a_qcow2(refcount_clusters=(1 << 32) - 1), "too large a refcount table"),
+    "I7 qcow2 with impossible refcounts": ("qcow2", a_qcow2(refcount_order=63), "impossible refcount order"),
+    "I7 qcow2 with impossible clusters": ("qcow2", a_qcow2(cluster_bits=63), "impossible cluster size"),
+    "I7 qcow2 with countless snapshots": ("qcow2", a_qcow2(snapshots=(1 << 32) - 1), "too many internal snapshots"),
+    "I7 qcow2 with a header beyond its end": ("qcow2", ENDLESS_HEADER, "damaged"),
+    "I7 qcow2 cut off": ("qcow2", a_qcow2()[:CLUSTER], "damaged"),
+    "I7 qcow2 of 100 bytes": ("qcow2", a_qcow2()[:100], "its content is raw"),
+    "I7 vmdk with an endless description": ("vmdk", ENDLESS_TEXT, "VMDK descriptor"),
 }
 # fmt: on
 
@@ -136,8 +146,9 @@ def test_a_container_may_not_hide_a_disk_image_on_its_outside(world: World) -> N
 @pytest.mark.parametrize(
     "make", [a_qcow2, a_sparse_vmdk, a_vdi, a_vhd, an_iso, a_boot_sector], ids=lambda f: f.__name__
 )
-def test_i7_mutated_headers_are_taken_or_refused_and_never_break_the_service(world: World, make: object) -> None:
-    assert callable(make)
+def test_i7_mutated_headers_are_taken_or_refused_and_never_break_the_service(
+    world: World, make: Callable[[], bytes]
+) -> None:
     dice = random.Random(make.__name__)
     image_id = world.create(disk_format=dice.choice(["qcow2", "vmdk", "vdi", "vhd", "iso", "raw"]))["id"]
     statuses = set()
@@ -169,8 +180,6 @@ def test_i7_an_inspection_gets_no_more_than_its_memory_and_time(world: World, tm
 
 
 def test_i7_the_api_answers_while_an_image_is_looked_into(world: World, tmp_path: Path) -> None:
-    from threading import Thread
-
     sparse = tmp_path / "sparse.vmdk"
     footer_at_end = a_sparse_vmdk().replace((26).to_bytes(8, "little"), b"\xff" * 8, 1)
     with sparse.open("wb") as file:
@@ -203,8 +212,6 @@ def test_the_inspecting_process_is_started_again_after_it_was_killed(world: Worl
 
 def test_an_inspection_has_given_up_its_rights(tmp_path: Path) -> None:
     """Run the bounded part by itself: no root, no further files, no growing files."""
-    import sys
-
     image = tmp_path / "image"
     image.write_bytes(b"x")
     program = (
@@ -222,8 +229,6 @@ def test_an_inspection_has_given_up_its_rights(tmp_path: Path) -> None:
         "print(child._inspected_apart(sys.argv[1], look))\n"
     )
     done = subprocess.run([sys.executable, "-c", program, str(image)], capture_output=True, text=True, check=True)
-    import json
-
     seen = json.loads(done.stdout)
 
     assert seen["refused"] == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from uuid import uuid4
 
@@ -91,8 +92,6 @@ def test_the_client_may_choose_an_id_that_nobody_ever_had(world: World) -> None:
     ids=lambda wrong: str(wrong)[:40].encode("ascii", "replace").decode(),
 )
 def test_what_no_image_can_have_is_400(world: World, wrong: dict[str, Any]) -> None:
-    import json
-
     answer = world.alice.post("/v2/images", content=json.dumps(wrong))
 
     assert answer.status_code == 400, answer.text
