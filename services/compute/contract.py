@@ -95,15 +95,14 @@ class GuestFate(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     server_id: UUID
-    fate: Literal[
-        "keep", "run", "remove"
-    ]  # keep: leave as it is; run: power on; remove: no server of ours on this host
+    fate: Literal["keep", "run", "remove"]  # leave as it is; power on; no server of ours belongs on this host
 
 
 class CompareGuests(Call[list[GuestFate]]):
-    """These guests a host has: what should become of each, and which others should be there (fate "run")?
+    """These guests a host had at `at`: what should become of each, and which others should be there?
 
-    `after_boot`: the host was restarted, so guests that ran before should run again.
+    A fate for a guest that is not listed means that it should be there: the host looks again, and tells if it is gone
+    (GuestChanged).  `after_boot`: the host was restarted, so guests that ran before should run again.
     """
 
     queue, timeout_s = WORKER_QUEUE, 30.0
@@ -111,6 +110,7 @@ class CompareGuests(Call[list[GuestFate]]):
     guests: list[GuestFound]
     leftovers: list[UUID] = []
     after_boot: bool = False
+    at: datetime
 
 
 class GuestChanged(Call[None]):

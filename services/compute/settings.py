@@ -33,7 +33,15 @@ class ComputeSettings(Section):
     quota_key_pairs: int = Field(100, description="Key pairs one user may have", ge=-1)
     quota_metadata_items: int = Field(128, description="Metadata items one server may have", ge=-1)
 
-    worker_threads: int = Field(8, description="Sagas that one worker process runs at once", ge=1)
+    cpu_allocation_ratio: float = Field(4.0, description="Times that a new host's vCPUs may be claimed", gt=0)
+    memory_allocation_ratio: float = Field(1.0, description="Times that a new host's memory may be claimed", gt=0)
+    disk_allocation_ratio: float = Field(1.0, description="Times that a new host's disk may be claimed", gt=0)
+    config_drive_always: bool = Field(True, description="Give each server a config drive, asked for or not")
+    stop_patience_s: float = Field(60, description="A guest has this long to shut down before the plug is pulled", ge=0)
+    grace_s: float = Field(20, description="After a start or loss of the bus, hosts have this long to be heard", ge=0)
+    keep_history_days: float = Field(30, description="Days that timelines and deleted servers are kept", gt=0)
+
+    worker_threads: int = Field(16, description="Sagas that one worker process runs at once", ge=1)
 
     def quotas(self) -> dict[str, int]:
         """Resource -> what a project may have of it by default."""

@@ -44,6 +44,10 @@ class Changes:
 
         host.hypervisor.watch(changed)
 
+    def gone(self, host: Host, server_id: UUID) -> None:
+        """A guest that should be on this host is not."""
+        self._put(GuestChanged(host=host.name, server_id=server_id, power_state=None, at=utc_now()))
+
     def start(self) -> None:
         self._thread.start()
 

@@ -39,7 +39,8 @@ def assemble(hosts: Sequence[Host], bus: Bus, settings: AgentSettings) -> Part:
     """The running parts around hosts that are built."""
     changes = Changes(bus)
     standing = [
-        Presence(host, bus, BootMark(settings.storage / f"{host.name}.boot"), settings.reconcile_s) for host in hosts
+        Presence(host, bus, BootMark(settings.storage / f"{host.name}.boot"), changes, settings.reconcile_s)
+        for host in hosts
     ]
     lookers = ThreadPoolExecutor(min(LOOKS_AT_ONCE, len(hosts)), thread_name_prefix="host-look")
     looks = Periodic("hosts", lambda: list(lookers.map(lambda one: one.look(), standing)), every_s=settings.heartbeat_s)

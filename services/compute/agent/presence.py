@@ -10,6 +10,7 @@ from common.bus.bus import Bus
 from common.clock import utc_now
 from common.errors import NotFound, PlatformError, Unavailable
 from services.compute.agent.boots import BootMark
+from services.compute.agent.changes import Changes
 from services.compute.agent.host import Host
 from services.compute.contract import CompareGuests, GuestFate, HostAlive, RegisterHost
 from services.compute.core.hypervisors import HostFacts
@@ -24,6 +25,7 @@ class Presence:
     host: Host
     bus: Bus
     boots: BootMark
+    changes: Changes
     reconcile_s: float
     _told: HostFacts | None = None  # what it registered with; None: it has to
     _compared_at: float = field(default=float("-inf"))
@@ -81,18 +83,20 @@ class Presence:
         hypervisor = self.host.hypervisor
         after_boot = self.boots.is_new()
         call = CompareGuests(
+            at=utc_now(),
             host=self.host.name,
             guests=hypervisor.guests(),
             leftovers=sorted(hypervisor.leftovers()),
             after_boot=after_boot,
         )
         fates = self.bus.call(call)
-        failed = [fate for fate in fates if not self._meet(fate)]
+        seen = {guest.server_id for guest in call.guests}
+        failed = [fate for fate in fates if not self._meet(fate, is_here=fate.server_id in seen)]
         if after_boot and not failed:
             self.boots.keep()
         self.host.images.prune(hypervisor.images_in_use())
 
-    def _meet(self, fate: GuestFate) -> bool:
+    def _meet(self, fate: GuestFate, *, is_here: bool) -> bool:
         """Whether the guest is now as it should be; if not, the next comparison tries again."""
         try:
             with self.host.turn(fate.server_id) as hypervisor:
@@ -100,7 +104,10 @@ class Presence:
                     hypervisor.destroy(fate.server_id)
                 elif fate.fate == "run":
                     hypervisor.start(fate.server_id)
+                elif not is_here:
+                    hypervisor.state(fate.server_id)
         except NotFound:
+            self.changes.gone(self.host, fate.server_id)
             return True
         except PlatformError as error:
             facts = {"host": self.host.name, "server_id": str(fate.server_id), "fate": fate.fate}

@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import Select, delete, select
 from sqlalchemy.orm import Session
 
 from common.errors import NotFound
+from common.saga.tables import UNFINISHED
 from services.compute.core.states import VmState
 from services.compute.db.tables import SAGAS, ServerRow
 
@@ -49,24 +50,36 @@ class ServerStates:
         return {host for host in self._session.scalars(select(ServerRow.host).where(*mine)) if host}
 
     def on_host(self, host: str) -> Sequence[ServerRow]:
-        """The servers that belong on this host."""
-        return self._session.scalars(
-            select(ServerRow).where(ServerRow.host == host, ServerRow.deleted_at.is_(None))
-        ).all()
+        """The servers that belong on this host, kept from others until the commit."""
+        mine = (ServerRow.host == host, ServerRow.deleted_at.is_(None))
+        return self._session.scalars(select(ServerRow).where(*mine).with_for_update()).all()
+
+    def on(self, host: str, server_id: UUID) -> ServerRow | None:
+        """The server, kept from others, if it belongs on this host."""
+        mine = (ServerRow.id == server_id, ServerRow.host == host, ServerRow.deleted_at.is_(None))
+        return self._session.scalar(select(ServerRow).where(*mine).with_for_update())
+
+    def existing(self, server_ids: Collection[UUID]) -> set[UUID]:
+        """Those of them that are servers, or were."""
+        return set(self._session.scalars(select(ServerRow.id).where(ServerRow.id.in_(server_ids))))
+
+    def all_ids(self) -> Select[tuple[UUID]]:
+        """Query of all servers that are not deleted."""
+        return select(ServerRow.id).where(ServerRow.deleted_at.is_(None))
 
     def with_saga(self, server_ids: Collection[UUID]) -> set[UUID]:
         """Those of them that a saga is at work on."""
         saga = SAGAS.sagas
         return set(
             self._session.scalars(
-                select(saga.resource_id).where(saga.resource_id.in_(server_ids), saga.state.in_(("running", "undoing")))
+                select(saga.resource_id).where(saga.resource_id.in_(server_ids), saga.state.in_(UNFINISHED))
             )
         )
 
     def abandoned(self, *, before: datetime) -> Sequence[ServerRow]:
         """Servers shown as undergoing something that no saga is doing."""
         saga = SAGAS.sagas
-        at_work = select(saga.resource_id).where(saga.state.in_(("running", "undoing")))
+        at_work = select(saga.resource_id).where(saga.state.in_(UNFINISHED))
         query = select(ServerRow).where(
             ServerRow.deleted_at.is_(None),
             (ServerRow.task_state.is_not(None)) | (ServerRow.vm_state == VmState.BUILDING),

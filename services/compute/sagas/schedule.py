@@ -46,7 +46,7 @@ def claim_somewhere(server: ServerRow, kit: Kit, session: Session, *, failed_hos
 
 def _refusal(placement: Placement, wish: Wish, kit: Kit) -> Exception:
     explanation = explain(placement.views(seen_after=kit.seen_after()), wish)
-    if explanation.has_down and kit.is_new_to_hearing():
+    if (explanation.has_down or not explanation.total) and kit.is_new_to_hearing():
         return Unavailable("Hosts have not been heard of yet")
     return NoCapacity(explanation.message)
 

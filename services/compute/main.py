@@ -1,0 +1,78 @@
+"""Builds the compute service's two parts from its settings: the API (`build_api`) and the worker (`build_worker`)."""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import timedelta
+from functools import lru_cache
+
+from common.clock import utc_now
+from common.db import migrate
+from common.db.database import Database
+from common.periodic import Periodic
+from common.process import Part, Surroundings
+from common.saga.engine import Pace, SagaEngine
+from services.compute.contract import WORKER_QUEUE
+from services.compute.core.placement import Ratios
+from services.compute.db import placement_tables
+from services.compute.db.tables import SAGAS as SAGA_TABLES
+from services.compute.sagas import SAGAS
+from services.compute.sagas.kit import Kit, Rules
+from services.compute.settings import ComputeSettings
+from services.compute.worker.answers import Worker, handlers
+from services.compute.worker.housekeeping import Hearing, Housekeeping
+
+BEAT_S, TIDY_S = 5.0, 60.0
+ANSWER_THREADS = 8
+
+
+@lru_cache
+def database_of(url: str) -> Database:
+    """The service's database with the newest schema; one per process, so that its parts take turns in writing."""
+    database = Database(url)
+    migrate.upgrade(database, "services.compute.db", placement_tables.ComputeTable.metadata)
+    return database
+
+
+def build_worker(surroundings: Surroundings) -> Part:
+    """Runs sagas, answers hosts, keeps house."""
+    settings = ComputeSettings.read(surroundings.settings_file)
+    hearing = Hearing(since=utc_now())
+    kit = Kit(
+        database_of(settings.database_url), surroundings.bus, rules_of(settings), hears_since=lambda: hearing.since
+    )
+    name = f"{socket.gethostname()}:{os.getpid()}"
+    engine = SagaEngine(kit.database, SAGA_TABLES, SAGAS, kit, worker=name, pace=Pace(threads=settings.worker_threads))
+    worker = Worker(kit, engine, ratios_of(settings), settings.default_zone)
+    housekeeping = Housekeeping(kit, hearing, timedelta(days=settings.keep_history_days))
+    beat = Periodic("compute heartbeat", housekeeping.beat, every_s=BEAT_S)
+    tidy = Periodic("compute housekeeping", housekeeping.tidy, every_s=TIDY_S)
+    alone = surroundings.platform.bus_url.startswith("memory:")  # then no other process works on this database
+    return Part(
+        name="compute-worker",
+        starts=(
+            lambda: surroundings.bus.serve(WORKER_QUEUE, handlers.bound(worker), threads=ANSWER_THREADS),
+            beat.start,
+            tidy.start,
+            lambda: engine.start(alone=alone),
+        ),
+        stops=(tidy.stop, beat.stop, engine.stop),
+    )
+
+
+def rules_of(settings: ComputeSettings) -> Rules:
+    return Rules(
+        host_down_s=settings.service_down_s,
+        grace_s=settings.grace_s,
+        config_drive_always=settings.config_drive_always,
+        stop_patience_s=settings.stop_patience_s,
+    )
+
+
+def ratios_of(settings: ComputeSettings) -> Ratios:
+    return Ratios(
+        cpu=settings.cpu_allocation_ratio,
+        memory=settings.memory_allocation_ratio,
+        disk=settings.disk_allocation_ratio,
+    )

@@ -1,0 +1,126 @@
+"""What the control plane answers on the bus: hosts that register and live, guests that are not as they were."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from common.bus.bus import Handlers
+from common.saga.engine import SagaEngine
+from common.saga.store import Sagas
+from services.compute.contract import CompareGuests, GuestChanged, GuestFate, HostAlive, RegisterHost, SagasDue
+from services.compute.core.faults import a_fault
+from services.compute.core.guests import PowerState
+from services.compute.core.placement import Ratios
+from services.compute.core.seen_guests import finding
+from services.compute.core.states import VmState
+from services.compute.db.hosts import Hosts
+from services.compute.db.server_states import ServerStates
+from services.compute.db.tables import SAGAS, ServerRow
+from services.compute.sagas.kit import Kit, changed
+
+log = logging.getLogger(__name__)
+
+handlers = Handlers()
+
+SKEW = timedelta(seconds=5)  # that clocks of two machines may differ by
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """What the answers work with."""
+
+    kit: Kit
+    engine: SagaEngine
+    ratios: Ratios
+    default_zone: str
+
+
+@handlers.serves(RegisterHost)
+def register_host(call: RegisterHost, worker: Worker) -> UUID:
+    with worker.kit.database.transaction() as session:
+        return Hosts(session).register(call.facts, zone=worker.default_zone, ratios=worker.ratios, at=worker.kit.now())
+
+
+@handlers.serves(HostAlive)
+def note_heartbeat(call: HostAlive, worker: Worker) -> bool:
+    """By our own clock: a host's may be wrong."""
+    with worker.kit.database.transaction() as session:
+        return Hosts(session).alive(call.host, at=worker.kit.now())
+
+
+@handlers.serves(SagasDue)
+def look_for_sagas(call: SagasDue, worker: Worker) -> None:
+    worker.engine.nudge()
+
+
+@handlers.serves(GuestChanged)
+def note_change(call: GuestChanged, worker: Worker) -> None:
+    with worker.kit.database.transaction() as session:
+        states = ServerStates(session)
+        server = states.on(call.host, call.server_id)
+        if server is not None and not states.with_saga([server.id]):
+            _settle(session, server, call.power_state, seen_at=call.at, kit=worker.kit)
+
+
+@handlers.serves(CompareGuests)
+def compare_guests(call: CompareGuests, worker: Worker) -> list[GuestFate]:
+    """Sagas at work have the say over their servers; the rest is settled here.
+
+    A guest without any server, not even a deleted one, is kept: rather a forgotten guest than a lost one.
+    """
+    found = {guest.server_id: guest.power_state for guest in call.guests}
+    with worker.kit.database.transaction() as session:
+        states = ServerStates(session)
+        here = {server.id: server for server in states.on_host(call.host)}
+        strangers = ({*found, *call.leftovers}) - set(here)
+        known = states.existing(strangers)
+        busy = states.with_saga([*here, *strangers])
+        for unknown in strangers - known:
+            log.warning("guest without a server", extra={"host": call.host, "server_id": str(unknown)})
+        fates = [GuestFate(server_id=one, fate="remove") for one in sorted(known - busy)]
+        for server_id, server in here.items():
+            if server_id not in busy:
+                fates += _fate(session, server, found.get(server_id), call, worker.kit)
+        return fates
+
+
+def _fate(
+    session: Session, server: ServerRow, found: PowerState | None, call: CompareGuests, kit: Kit
+) -> list[GuestFate]:
+    should_run = server.vm_state == VmState.ACTIVE
+    if found is None:
+        is_expected = server.vm_state in (VmState.ACTIVE, VmState.STOPPED)
+        fate = GuestFate(server_id=server.id, fate="run" if should_run and call.after_boot else "keep")
+        return [fate] if is_expected else []
+    if should_run and call.after_boot and found is PowerState.SHUTDOWN:
+        return [GuestFate(server_id=server.id, fate="run")]
+    _settle(session, server, found, seen_at=call.at, kit=kit)
+    return []
+
+
+def _settle(session: Session, server: ServerRow, found: PowerState | None, *, seen_at: datetime, kit: Kit) -> None:
+    """Note what is true of the server now, unless that was seen before it last changed."""
+    what = finding(server.vm_state, server.power_state, found)
+    if what is None or seen_at < server.updated_at - SKEW:
+        return
+    now = kit.now()
+    server.vm_state, server.power_state, server.updated_at = what.vm_state, what.power_state, now
+    if what.vm_state == VmState.ERROR and what.message:
+        server.fault = a_fault(what.message, at=now)
+    if what.action:
+        Sagas(session, SAGAS).note(
+            what.action,
+            resource_id=server.id,
+            project_id=server.project_id,
+            user_id=server.user_id,
+            step="guest",
+            at=now,
+            host=server.host,
+            message=what.message,
+        )
+    kit.bus.tell(changed(server))

@@ -1,0 +1,82 @@
+"""What the control plane does now and then: its own heartbeat, forgetting what is old, putting right what is wrong."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from common.saga.store import Sagas
+from services.compute.core.faults import a_fault
+from services.compute.core.states import VmState
+from services.compute.db.hosts import Hosts
+from services.compute.db.placement import Placement
+from services.compute.db.server_states import ServerStates
+from services.compute.db.tables import SAGAS, ServerRow
+from services.compute.sagas.kit import Kit, changed
+
+log = logging.getLogger(__name__)
+
+BINARIES = ("nova-conductor", "nova-scheduler")  # names that clients look for; one process plays both
+ABANDONED_AFTER = timedelta(minutes=5)
+
+
+@dataclass(slots=True)
+class Hearing:
+    """Since when this worker hears what hosts tell: before that, silence means nothing."""
+
+    since: datetime | None = None
+
+    def look(self, kit: Kit) -> None:
+        """Call it every few seconds."""
+        if kit.bus.deaf_since() is not None:
+            self.since = kit.now() + timedelta(seconds=kit.rules.grace_s)  # deaf: as if it had only just begun
+        elif self.since is None or self.since > kit.now():
+            self.since = kit.now()
+
+
+@dataclass(frozen=True, slots=True)
+class Housekeeping:
+    kit: Kit
+    hearing: Hearing
+    keep: timedelta
+    host: str = field(default_factory=socket.gethostname)
+
+    def beat(self) -> None:
+        """This process lives, and hears or not."""
+        self.hearing.look(self.kit)
+        with self.kit.database.transaction() as session:
+            for binary in BINARIES:
+                Hosts(session).seen(self.host, binary, zone="internal", at=self.kit.now())
+
+    def tidy(self) -> None:
+        """Forget what is old; repair what a bug or a person's hand in the database left."""
+        before = self.kit.now() - self.keep
+        with self.kit.database.transaction() as session:
+            Sagas(session, SAGAS).forget(before)
+            ServerStates(session).forget(before)
+        with self.kit.database.transaction() as session:
+            self._release_claims(session)
+            self._end_abandoned(session)
+
+    def _release_claims(self, session: Session) -> None:
+        placement, states = Placement(session), ServerStates(session)
+        idle = set(placement.consumers_without(states.all_ids()))
+        for server_id in idle - states.with_saga(idle):
+            placement.release(server_id)
+            log.warning("claim without a server released", extra={"server_id": str(server_id)})
+
+    def _end_abandoned(self, session: Session) -> None:
+        now = self.kit.now()
+        for server in ServerStates(session).abandoned(before=now - ABANDONED_AFTER):
+            log.warning("abandoned server put into error", extra={"server_id": str(server.id)})
+            self._fail(server, now)
+
+    def _fail(self, server: ServerRow, now: datetime) -> None:
+        was = server.task_state or server.vm_state
+        server.fault = a_fault(f"Nothing was at work on this server any more while it was '{was}'", at=now)
+        server.vm_state, server.task_state, server.updated_at = VmState.ERROR, None, now
+        self.kit.bus.tell(changed(server))
