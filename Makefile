@@ -7,7 +7,7 @@ DATA ?= /var/lib/pileus/default
 LISTEN ?= 127.0.0.1:8470
 PORT ?= 8470
 T ?=
-CODE := common services cli tests
+CODE := common services cli tests docs
 SERVICES := identity image compute
 
 .PHONY: help setup packages demo run stop logs run-distributed check lint format types imports \
@@ -73,10 +73,10 @@ bench: setup ## measure the budgets of docs/SPECIFICATION.md
 	@$(PY) -m tests.bench
 
 sizes: ## the ten longest files and functions
-	@$(PY) -m tests.architecture.sizes
+	@$(PY) tests/architecture/sizes.py
 
 docs: ## generate the tables under docs/api
-	@$(PY) -m tests.architecture.generated_docs
+	@$(PY) docs/generate.py
 
 migration: ## a new numbered migration: SERVICE=compute NAME="add a table"
 	@$(PY) -m common.db.new_migration "$(SERVICE)" "$(NAME)"

@@ -56,7 +56,7 @@ def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OutsideServic
     service = OutsideService("rabbitmq.sh", tmp_path_factory.mktemp("rabbitmq"))
     service.run("start")
     yield service
-    service.run("stop")
+    service.run("wipe")
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +66,7 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OutsideServ
     service = OutsideService("postgresql.sh", tmp_path_factory.mktemp("postgresql"), {"PILEUS_DEV_FSYNC": "off"})
     service.run("start")
     yield service
-    service.run("stop")
+    service.run("wipe")
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ class Cloud:
     def clouds_file(self) -> Path:
         return self.data / "clouds.yaml"
 
-    def pileus(self, verb: str, *arguments: str, check: bool = True, **environment: str) -> str:
+    def pileus(self, verb: str, *arguments: str, check: bool = True, environment: dict[str, str] | None = None) -> str:
         command = (str(BIN / "pileus"), verb, "--data", str(self.data), *arguments)
         return run(*command, check=check, environment=environment)
 
@@ -106,7 +106,7 @@ def embedded(data: Path, **environment: str) -> Iterator[Cloud]:
     """A cloud in one process; `environment` are options such as PILEUS_AGENT_DRIVER."""
     cloud = Cloud(data, f"127.0.0.1:{free_port()}", is_distributed=False)
     try:
-        cloud.pileus("up", "--listen", cloud.listen, "--detach", **environment)
+        cloud.pileus("up", "--listen", cloud.listen, "--detach", environment=environment)
         yield cloud
     finally:
         put_away(cloud)
