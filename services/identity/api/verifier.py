@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import jwt
-
 from common.auth.callers import Caller
-from common.auth.tokens import LONGEST_TOKEN, NOT_VALID, TokenVerifier, read_token
+from common.auth.tokens import NOT_VALID, TokenVerifier, key_id, read_token
 from common.db.database import Database
 from common.errors import Unauthenticated
 from services.identity.db import revocations
@@ -28,18 +26,9 @@ class OwnVerifier(TokenVerifier):
 
     def verify_expired(self, token: str, *, grace_s: float) -> Caller:
         """The same for a token that ended up to `grace_s` seconds ago.  Unauthenticated"""
-        key_id = _key_id(token)
+        signed_by = key_id(token)
         with self._database.reading() as session:
-            caller = read_token(token, self._keyring.public(session, key_id), grace_s=grace_s)
+            caller = read_token(token, self._keyring.public(session, signed_by), grace_s=grace_s)
             if revocations.ends(session, caller):
                 raise Unauthenticated(NOT_VALID)
         return caller
-
-
-def _key_id(token: str) -> str:
-    try:
-        if len(token) > LONGEST_TOKEN:
-            raise Unauthenticated(NOT_VALID)
-        return str(jwt.get_unverified_header(token)["kid"])
-    except (jwt.InvalidTokenError, KeyError, ValueError) as error:
-        raise Unauthenticated(NOT_VALID) from error
