@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
-from rich.table import Table
 
 from cli import clouds_file, distributed_processes
 from cli.bring_up import local_url
@@ -33,13 +32,11 @@ class Fact:
 
 def show(places: Places) -> bool:
     """Print the facts; whether all is well."""
-    table = Table(box=None, show_header=False, pad_edge=False)
     all_well = True
     for fact in facts(places):
         all_well = all_well and fact.is_well
         mark = "[green]✓[/green]" if fact.is_well else "[red]✗[/red]"
-        table.add_row(mark, fact.what, escape(fact.says))
-    console.print(table)
+        console.print(f"{mark} {escape(fact.what):24} {escape(fact.says)}")
     if not all_well:
         console.print(f"\nWhat to do about it: pileus doctor --data {escape(str(places.data))}")
     return all_well
@@ -69,14 +66,17 @@ def processes(places: Places) -> dict[str, Running | None]:
 
 
 def _processes(running: dict[str, Running | None]) -> Iterator[Fact]:
+    known = {process.pid for process in running.values() if process}
+    total = 0.0
     for name, process in running.items():
         if process is None:
             yield Fact(f"process {name}", "does not run", False)
-        else:
-            yield Fact(f"process {name}", f"pid {process.pid}, {pss_mib(process.pid):.0f} MiB")
+            continue
+        held = pss_mib(process.pid, known)
+        total += held
+        yield Fact(f"process {name}", f"pid {process.pid}, {held:.0f} MiB")
     if len(running) > 1:
-        total = sum(pss_mib(process.pid) for process in running.values() if process)
-        yield Fact("memory", f"{total:.0f} MiB (PSS) in {len(running)} processes")
+        yield Fact("memory", f"{total:.0f} MiB (PSS) in {len(known)} processes")
 
 
 def _services(sick: dict[str, str]) -> Iterator[Fact]:
@@ -116,10 +116,10 @@ def _all(cloud: CloudClient, path: str, key: str) -> list[dict[str, Any]]:
             return found
 
 
-def pss_mib(pid: int) -> float:
-    """Memory of a process with its share of what it shares, proc(5) smaps_rollup; its children's as well."""
-    children = _children(pid)
-    return _pss_kib(pid) / 1024 + sum(pss_mib(child) for child in children)
+def pss_mib(pid: int, listed: Collection[int] = ()) -> float:
+    """Memory of a process and its children, less those that are listed by themselves; proc(5), smaps_rollup."""
+    children = [child for child in _children(pid) if child not in listed]
+    return _pss_kib(pid) / 1024 + sum(pss_mib(child, listed) for child in children)
 
 
 def _pss_kib(pid: int) -> int:

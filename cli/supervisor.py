@@ -46,7 +46,7 @@ class Watched:
         self.deaths_in_a_row = self.deaths_in_a_row + 1 if now - self.started_at < YOUNG_S else 0
         pause_s = BACKOFF_S[min(self.deaths_in_a_row, len(BACKOFF_S) - 1)]
         self.child, self.start_at = None, now + pause_s
-        log.warning("process died", extra={"process": self.process.name, "exit": status, "again_in_s": pause_s})
+        log.warning("process died", extra={"which": self.process.name, "exit": status, "again_in_s": pause_s})
 
 
 def run(places: Places) -> None:
