@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import libvirt
 
+from common.errors import Unavailable
 from services.compute.core.guests import PowerState
 from services.compute.drivers.libvirt.errors import ignoring, is_about
 from services.compute.drivers.libvirt.owned import power_state
@@ -43,8 +44,14 @@ def press_power_button(domain: libvirt.virDomain) -> None:
 
 
 def pull_the_plug(domain: libvirt.virDomain) -> None:
-    with ignoring(libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_DOMAIN):
+    """Off at once; Unavailable if its process was killed and the kernel has not buried it yet: try again."""
+    try:
         domain.destroy()
+    except libvirt.libvirtError as error:
+        if is_about(error, libvirt.VIR_ERR_SYSTEM_ERROR):
+            raise Unavailable("The guest's process is still going down", said=error.get_error_message()) from error
+        if not is_about(error, libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_DOMAIN):
+            raise
 
 
 def reset(domain: libvirt.virDomain) -> None:
