@@ -65,7 +65,9 @@ def routes(place: Place) -> APIRouter:
                 raise _missing(user_id, role_id, scope)
 
     for method in ("GET", "HEAD"):
-        router.add_api_route(path + "/{role_id}", check_grant, methods=[method], status_code=204, response_model=None)
+        router.add_api_route(
+            path + "/{role_id}", check_grant, methods=[method], status_code=204, response_class=Response
+        )
 
     @router.put(path + "/{role_id}", status_code=204, response_class=Response, response_model=None)
     def give_grant(user_id: str, role_id: str, caller: Caller, kit: KitOf, target_id: str = "") -> None:

@@ -31,8 +31,8 @@ RULES = {
     "identity:get_group":    "rule:reader_above",
     "identity:list_groups":  "rule:reader_above",
 
-    "identity:get_role":    "rule:cloud_reader or role:manager",
-    "identity:list_roles":  "rule:cloud_reader or role:manager",
+    "identity:get_role":    "rule:cloud_reader or (role:manager and domain_id:%(domain_id)s)",
+    "identity:list_roles":  "rule:cloud_reader or (role:manager and domain_id:%(domain_id)s)",
 
     "identity:list_role_assignments": "rule:reader_above",
     "identity:check_grant":           "rule:reader_above",
