@@ -26,6 +26,7 @@ VERBS = {
     "status":      Verb("cli.status",      "Show how a cloud is"),
     "doctor":      Verb("cli.doctor",      "Find what is wrong, and say how to mend it"),
     "down":        Verb("cli.down",        "Stop a cloud; its guests go on running"),
+    "bootstrap":   Verb("cli.bootstrap",   "Create a cloud's first users, projects and catalog"),
     "serve":       Verb("cli.serve",       "Run some services as a process of their own"),
     "agent":       Verb("cli.agent",       "Run the agent of this host"),
     "distributed": Verb("cli.distributed", "Run every part as a process of its own, on this machine"),

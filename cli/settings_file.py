@@ -27,11 +27,12 @@ class CloudSettings(Section):
     section: ClassVar[str] = "cloud"
 
     mode: str = Field(
-        description='"embedded": one process; "distributed": each part its own', pattern="^(embedded|distributed)$"
+        "distributed",
+        description='"embedded": one process; "distributed": each part its own',
+        pattern="^(embedded|distributed)$",
     )
     admin_password: SecretStr = Field(description="Password of user admin in project admin")
     demo_password: SecretStr = Field(description="Password of user demo in project demo")
-    storage: Path = Field(description="Where guests' disks and console logs are")
 
 
 def embedded(places: Places, *, cloud_id: str, listen: str, public_url: str, storage: Path) -> Sections:
@@ -41,7 +42,7 @@ def embedded(places: Places, *, cloud_id: str, listen: str, public_url: str, sto
         return f"sqlite:///{places.databases / service}.sqlite"
 
     return {
-        "cloud": _cloud("embedded", storage),
+        "cloud": _cloud("embedded"),
         "platform": {
             **_platform(cloud_id, public_url),
             "bus_url": "memory://",
@@ -57,8 +58,8 @@ def embedded(places: Places, *, cloud_id: str, listen: str, public_url: str, sto
     }
 
 
-def _cloud(mode: str, storage: Path) -> Values:
-    return {"mode": mode, "admin_password": password(), "demo_password": password(), "storage": str(storage)}
+def _cloud(mode: str) -> Values:
+    return {"mode": mode, "admin_password": password(), "demo_password": password()}
 
 
 def _platform(cloud_id: str, public_url: str) -> Values:
@@ -80,7 +81,7 @@ def distributed(
     at = {service: f"127.0.0.1:{port}" for service, port in ports.items()}
     urls = {f"{service}_url": f"http://{place}" for service, place in at.items()}
     return {
-        "cloud": _cloud("distributed", storage),
+        "cloud": _cloud("distributed"),
         "platform": {
             **_platform(cloud_id, public_url),
             "bus_url": bus_url,

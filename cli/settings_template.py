@@ -14,6 +14,7 @@ from pathlib import Path
 from pydantic.fields import FieldInfo
 
 from api_gateway.settings import GatewaySettings
+from cli.settings_file import CloudSettings
 from common.settings import PlatformSettings, Section
 from services.compute.settings import AgentSettings, ComputeSettings
 from services.identity.settings import IdentitySettings
@@ -23,6 +24,7 @@ FILE = Path(__file__).parents[1] / "deploy/config/pileus.toml"
 
 # fmt: off
 SECTIONS: tuple[tuple[type[Section], str], ...] = (
+    (CloudSettings,    "The first users: read once by 'pileus bootstrap', and by the pileus command."),
     (PlatformSettings, "What all processes of a cloud have in common; the same text on every machine."),
     (GatewaySettings,  "The one public address."),
     (IdentitySettings, "Users, projects, roles, tokens and the catalog."),
@@ -31,6 +33,8 @@ SECTIONS: tuple[tuple[type[Section], str], ...] = (
     (AgentSettings,    "One hypervisor's agent: each host has its own values."),
 )
 EXAMPLES = {  # of options that have no default
+    ("cloud",    "admin_password"):   "a long random text",
+    ("cloud",    "demo_password"):    "a long random text",
     ("platform", "cloud_id"):         "00000000-0000-4000-8000-000000000000",
     ("platform", "public_url"):       "https://cloud.example.org",
     ("platform", "bus_key"):          "a long random text",
@@ -50,6 +54,7 @@ EXAMPLES = {  # of options that have no default
 HEAD = """\
 # Settings of a Pileus cloud.  'pileus up' writes a short one of these by itself; processes on several machines get this one:
 #
+#     pileus bootstrap --config pileus.toml
 #     pileus serve identity image compute-api compute-worker gateway --config pileus.toml
 #     pileus agent --config pileus.toml
 #

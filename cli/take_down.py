@@ -13,6 +13,7 @@ from cli.running import owner, stop
 from cli.settings_file import CloudSettings
 from common.errors import PlatformError
 from common.settings import PlatformSettings
+from services.compute.settings import AgentSettings
 
 
 def stop_all(places: Places) -> None:
@@ -31,7 +32,7 @@ def stop_all(places: Places) -> None:
 def purge(places: Places) -> None:
     """Remove the cloud's guests with their disks, and then its directory.  It must be stopped."""
     cloud_id = PlatformSettings.read(places.settings).cloud_id
-    storage = CloudSettings.read(places.settings).storage
+    storage = AgentSettings.read(places.settings).storage
     try:
         with step("Remove its guests") as progress:
             for name in remove_guests(places):
