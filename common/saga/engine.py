@@ -100,9 +100,9 @@ class SagaEngine:
 
     def run_due(self) -> int:
         """Advance everything that is due as far as it goes now, on this thread; how many sagas that were."""
-        claimed = self._claim(self._pace.threads)
+        claimed = self.claim_due(self._pace.threads)
         for progress in claimed:
-            self._advance(progress)
+            self.advance(progress)
         return len(claimed)
 
     def next_due(self) -> datetime | None:
@@ -120,13 +120,13 @@ class SagaEngine:
                 continue
             claimed: list[Progress] = []
             try:
-                claimed = self._claim(room)
+                claimed = self.claim_due(room)
             except Unavailable as error:
                 log.warning("sagas not claimed", extra={"why": error.message})
             except Exception:
                 log.exception("sagas not claimed")
             for progress in claimed:
-                self._pool.submit(self._advance, progress)
+                self._pool.submit(self.advance, progress)
             if not claimed:
                 self._wake.wait(self._pause_s())
 
@@ -139,7 +139,8 @@ class SagaEngine:
         left = (due - self._now()).total_seconds() if due else self._pace.poll_s
         return min(self._pace.poll_s, max(left, 0.005))
 
-    def _claim(self, most: int) -> list[Progress]:
+    def claim_due(self, most: int) -> list[Progress]:
+        """Take up to `most` sagas that are due, for `advance`."""
         now = self._now()
         with self._database.transaction() as session:
             store = self._store(session)
@@ -163,7 +164,7 @@ class SagaEngine:
 
     # ------------------------------------------------------------------ working
 
-    def _advance(self, progress: Progress) -> None:
+    def advance(self, progress: Progress) -> None:
         """Work on one claimed saga until it has ended or has to wait."""
         run = progress.run
         with ids.bound(ids.request_id, run.request_id), ids.bound(ids.saga_id, str(run.id)):

@@ -7,21 +7,27 @@ import socket
 from datetime import timedelta
 from functools import lru_cache
 
+from common.auth.policy import Policy
 from common.clock import utc_now
 from common.db import migrate
 from common.db.database import Database
 from common.periodic import Periodic
 from common.process import Part, Surroundings
 from common.saga.engine import Pace, SagaEngine
+from services.compute.api import kit as api
+from services.compute.api.app import compute_app
+from services.compute.api.policy import RULES
 from services.compute.contract import WORKER_QUEUE
 from services.compute.core.placement import Ratios
-from services.compute.db import placement_tables
+from services.compute.db.placement_tables import ProviderRow
 from services.compute.db.tables import SAGAS as SAGA_TABLES
 from services.compute.sagas import SAGAS
 from services.compute.sagas.kit import Kit, Rules
 from services.compute.settings import ComputeSettings
 from services.compute.worker.answers import Worker, handlers
 from services.compute.worker.housekeeping import Hearing, Housekeeping
+from services.identity.client import verifier_for
+from services.image.client import ImageClient
 
 BEAT_S, TIDY_S = 5.0, 60.0
 ANSWER_THREADS = 8
@@ -31,8 +37,33 @@ ANSWER_THREADS = 8
 def database_of(url: str) -> Database:
     """The service's database with the newest schema; one per process, so that its parts take turns in writing."""
     database = Database(url)
-    migrate.upgrade(database, "services.compute.db", placement_tables.ComputeTable.metadata)
+    migrate.upgrade(database, "services.compute.db", ProviderRow.metadata)
     return database
+
+
+def build_api(surroundings: Surroundings) -> Part:
+    """Answers Compute's API: writes what is asked for, and leaves the work to the worker."""
+    settings = ComputeSettings.read(surroundings.settings_file)
+    database = database_of(settings.database_url)
+    verifier, refresher = verifier_for(surroundings)
+    inside, platform = surroundings.inside, surroundings.platform
+    images = ImageClient("http://image" if inside else platform.image_url, inside=inside)
+    public_url = platform.public_url.rstrip("/")
+    kit = api.Kit(
+        settings=settings,
+        url=f"{public_url}/compute",
+        database=database,
+        bus=surroundings.bus,
+        images=images,
+        policy=Policy(RULES, settings.policy),
+    )
+    return Part(
+        name="compute-api",
+        app=compute_app(kit, verifier, identity_url=f"{public_url}/identity"),
+        listen=settings.listen,
+        starts=(refresher.start,),
+        stops=(refresher.stop, images.close),
+    )
 
 
 def build_worker(surroundings: Surroundings) -> Part:

@@ -68,15 +68,15 @@ class Changes:
         while not self._over.is_set():
             self._wake.wait()
             self._wake.clear()
-            if self._send_all():
+            if self.send_waiting():
                 pause_s = FIRST_PAUSE_S
             else:
                 self._over.wait(pause_s)
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
                 self._wake.set()
 
-    def _send_all(self) -> bool:
-        """False if something still waits."""
+    def send_waiting(self) -> bool:
+        """Tell what waits; False if something still does."""
         with self._lock:
             waiting = list(self._waiting.items())
         return all(self._send(guest, change) for guest, change in waiting)

@@ -33,6 +33,8 @@ def claim_host(run: Run[BootServer], kit: Kit, session: Session) -> str:
     """Name of the host that now holds this server's vCPUs, memory and disk."""
     states = ServerStates(session)
     server = states.locked(run.params.server_id)
+    if (held := Placement(session).host_of(server.id)) is not None:
+        return held
     try:
         found = claim_somewhere(server, kit, session, failed_hosts=run.excluded)
     except NoCapacity as error:

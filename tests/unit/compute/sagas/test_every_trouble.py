@@ -1,0 +1,86 @@
+"""The harness over every saga: at each step each trouble, and nothing stuck, lost or left over."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.compute.core.states import VmState
+from services.compute.sagas import (
+    BOOT_SERVER,
+    DELETE_SERVER,
+    REBOOT_SERVER,
+    SAGAS,
+    START_SERVER,
+    STOP_SERVER,
+    BootServer,
+    DeleteServer,
+    RebootServer,
+    StartServer,
+    StopServer,
+)
+from tests.harness.compute import ComputeWorld
+from tests.harness.sagas import Case, Trouble, cases, prove
+
+NEVER_FAILS = (Trouble.NONE, Trouble.CRASH_BEFORE, Trouble.CRASH_AFTER, Trouble.TWICE, Trouble.LOST_REPLY, Trouble.PAUSE)
+
+
+@pytest.mark.parametrize("case", cases(BOOT_SERVER), ids=str)
+def test_a_boot_ends_with_a_running_guest_or_with_nothing(world: ComputeWorld, case: Case) -> None:
+    server_id = world.a_server()
+
+    ended = prove(world, BOOT_SERVER, BootServer(server_id=server_id), case)
+
+    assert (ended == "done") == (world.server(server_id).vm_state == VmState.ACTIVE)
+    if case.trouble in NEVER_FAILS and not case.is_undo:
+        assert ended == "done"
+
+
+@pytest.mark.parametrize("case", cases(DELETE_SERVER), ids=str)
+def test_a_delete_leaves_nothing(world: ComputeWorld, case: Case) -> None:
+    server_id = world.a_booted_server()
+    world.change(server_id, task_state="deleting")
+
+    ended = prove(world, DELETE_SERVER, DeleteServer(server_id=server_id), case, repaired=True)
+
+    if case.trouble in NEVER_FAILS or case.step == "guest":
+        assert ended == "done" and world.server(server_id).vm_state == VmState.DELETED
+
+
+@pytest.mark.parametrize("case", cases(STOP_SERVER), ids=str)
+def test_a_stop_leaves_the_server_as_its_guest_is(world: ComputeWorld, case: Case) -> None:
+    server_id = world.a_booted_server()
+    world.change(server_id, task_state="powering-off")
+
+    ended = prove(world, STOP_SERVER, StopServer(server_id=server_id), case, repaired=True)
+
+    if case.trouble in NEVER_FAILS:
+        assert ended == "done" and world.server(server_id).vm_state == VmState.STOPPED
+
+
+@pytest.mark.parametrize("case", cases(START_SERVER), ids=str)
+def test_a_start_leaves_the_server_as_its_guest_is(world: ComputeWorld, case: Case) -> None:
+    server_id = world.a_booted_server()
+    world.do(STOP_SERVER, StopServer(server_id=server_id))
+    world.change(server_id, task_state="powering-on")
+
+    ended = prove(world, START_SERVER, StartServer(server_id=server_id), case, repaired=True)
+
+    if case.trouble in NEVER_FAILS:
+        assert ended == "done" and world.server(server_id).vm_state == VmState.ACTIVE
+
+
+@pytest.mark.parametrize("is_hard", [False, True], ids=["soft", "hard"])
+@pytest.mark.parametrize("case", cases(REBOOT_SERVER), ids=str)
+def test_a_reboot_leaves_a_running_server(world: ComputeWorld, case: Case, is_hard: bool) -> None:
+    server_id = world.a_booted_server()
+    world.change(server_id, task_state="rebooting")
+
+    prove(world, REBOOT_SERVER, RebootServer(server_id=server_id, is_hard=is_hard), case, repaired=True)
+
+    assert world.server(server_id).vm_state == VmState.ACTIVE
+
+
+def test_each_saga_is_here() -> None:
+    proved = {BOOT_SERVER, DELETE_SERVER, STOP_SERVER, START_SERVER, REBOOT_SERVER}
+
+    assert {saga.name for saga in proved} == set(SAGAS)
