@@ -1,0 +1,127 @@
+"""What this service's routes work with, and how they get it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Annotated, Any, Protocol
+from uuid import UUID
+
+from fastapi import Depends, Request
+from sqlalchemy.orm import Session
+
+from common.auth.callers import Caller
+from common.auth.policy import Policy
+from common.bus.bus import Bus
+from common.db.database import Database
+from common.saga.store import Sagas
+from services.compute.contract import SagasDue
+from services.compute.core.images import Image
+from services.compute.db.flavors import Flavors
+from services.compute.db.hypervisors import Hypervisors
+from services.compute.db.keypairs import Keypairs
+from services.compute.db.quotas import Quotas
+from services.compute.db.server_lists import ServerLists
+from services.compute.db.servers import Servers
+from services.compute.db.services import Services
+from services.compute.db.tables import SAGAS
+from services.compute.settings import ComputeSettings
+
+
+class Images(Protocol):
+    """The image service, as far as the API asks it."""
+
+    def show(self, image_id: UUID | str, token: str | None = None) -> Image:
+        """The image, as the owner of the token sees it.  NotFound, Unavailable"""
+
+
+@dataclass(eq=False)
+class Tx:
+    """One transaction's queries, by noun."""
+
+    session: Session
+    bus: Bus = field(repr=False)
+
+    @cached_property
+    def servers(self) -> Servers:
+        return Servers(self.session)
+
+    @cached_property
+    def server_lists(self) -> ServerLists:
+        return ServerLists(self.session)
+
+    @cached_property
+    def flavors(self) -> Flavors:
+        return Flavors(self.session)
+
+    @cached_property
+    def keypairs(self) -> Keypairs:
+        return Keypairs(self.session)
+
+    @cached_property
+    def quotas(self) -> Quotas:
+        return Quotas(self.session)
+
+    @cached_property
+    def services(self) -> Services:
+        return Services(self.session)
+
+    @cached_property
+    def hypervisors(self) -> Hypervisors:
+        return Hypervisors(self.session)
+
+    @cached_property
+    def sagas(self) -> Sagas:
+        """Work that is started here begins after the commit."""
+        return Sagas(self.session, SAGAS, hint=lambda: self.bus.send(SagasDue()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kit:
+    """Built once in `main`."""
+
+    settings: ComputeSettings
+    url: str  # of this API as clients reach it, without a version: links in answers begin with it
+    database: Database
+    bus: Bus
+    images: Images
+    policy: Policy
+
+    @contextmanager
+    def transaction(self) -> Iterator[Tx]:
+        """All of the block is committed, or nothing."""
+        with self.database.transaction() as session:
+            yield Tx(session, self.bus)
+
+    @contextmanager
+    def reading(self) -> Iterator[Tx]:
+        """One snapshot; nothing is kept."""
+        with self.database.reading() as session:
+            yield Tx(session, self.bus)
+
+    def must(self, rule: str, caller: Caller, target: Mapping[str, Any] | None = None) -> None:
+        """Forbidden unless the rule allows; without a target, it is the caller's own project that is acted on."""
+        self.policy.must(f"os_compute_api:{rule}", caller, target)
+
+    def allows(self, rule: str, caller: Caller, target: Mapping[str, Any] | None = None) -> bool:
+        return self.policy.allows(f"os_compute_api:{rule}", caller, target)
+
+
+def scope_of(caller: Caller) -> str | None:
+    """The project whose things the caller may know of; None: everybody's.  A token without a project sees nothing."""
+    return None if caller.is_admin else caller.project_id or ""
+
+
+def owner(row: Any) -> dict[str, Any]:
+    """Whose a server is: what policy looks at."""
+    return {"project_id": row.project_id, "user_id": row.user_id}
+
+
+async def kit_of(request: Request) -> Kit:
+    kit: Kit = request.app.state.kit
+    return kit
+
+
+KitOf = Annotated[Kit, Depends(kit_of)]

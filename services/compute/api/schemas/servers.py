@@ -1,0 +1,190 @@
+"""Bodies about servers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, StrictStr
+
+from common.errors import InvalidInput
+from services.compute.api.schemas.parts import (
+    FQDN,
+    HOSTNAME,
+    AddressV4,
+    AddressV6,
+    Boolean,
+    Description,
+    HostName,
+    Metadata,
+    Name,
+    Part,
+    Positive,
+    Tag,
+    Text255,
+    UserData,
+    refuse,
+)
+
+MOST_TAGS = 50
+DiskConfig = Literal["AUTO", "MANUAL"]
+Password = Annotated[StrictStr, Field(max_length=255)]
+
+
+def _text_of(value: Any) -> str:
+    """Ids of flavors may come as numbers."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise refuse(f"{value!r:.64} is not of type 'string', 'integer'")
+    if not (text := str(value)) or len(text) > 1024:
+        raise refuse(f"{text[:64]!r} is too {'long' if text else 'short'}")
+    return text
+
+
+def _hostname(value: str) -> str:
+    if FQDN.fullmatch(value) is None:
+        raise refuse(f"{value!r:.64} does not match '^[a-zA-Z0-9-._]*$'")
+    return value
+
+
+def _tags(value: list[str]) -> list[str]:
+    """Sorted and each once, as they are shown."""
+    return sorted(set(value))
+
+
+def _hints(value: Any) -> Any:
+    if not isinstance(value, dict):
+        raise refuse(f"{value!r:.64} is not of type 'object'")
+    return value
+
+
+class NewNic(Part):
+    since: ClassVar = {"tag": 32}
+
+    uuid: StrictStr | None = None
+    port: StrictStr | None = None
+    fixed_ip: StrictStr | None = None
+    tag: Tag | None = None
+
+
+class GroupName(Part):
+    name: Name | None = None
+
+
+class NewDisk(Part):
+    """An entry of block_device_mapping_v2."""
+
+    since: ClassVar = {"tag": 32, "volume_type": 67}
+
+    source_type: Literal["volume", "image", "snapshot", "blank"] | None = None
+    destination_type: Literal["local", "volume"] | None = None
+    uuid: Text255 | None = None
+    image_id: StrictStr | None = None
+    volume_id: StrictStr | None = None
+    snapshot_id: StrictStr | None = None
+    volume_size: Any = None
+    volume_type: StrictStr | None = None
+    boot_index: Any = None
+    delete_on_termination: Boolean | None = None
+    device_name: StrictStr | None = None
+    device_type: StrictStr | None = None
+    disk_bus: StrictStr | None = None
+    guest_format: StrictStr | None = None
+    virtual_name: StrictStr | None = None
+    no_device: Any = None
+    connection_info: StrictStr | None = None
+    tag: Tag | None = None
+
+
+class NewFile(Part):
+    path: StrictStr
+    contents: StrictStr
+
+
+class NewServer(Part):
+    since: ClassVar = {
+        "description": 19,
+        "tags": 52,
+        "trusted_image_certificates": 63,
+        "host": 74,
+        "hypervisor_hostname": 74,
+        "hostname": 90,
+    }
+    until: ClassVar = {"personality": 56}
+    needed_since: ClassVar = {"networks": 37}
+
+    name: Name
+    image_ref: StrictStr | None = Field(None, alias="imageRef")
+    flavor_ref: Annotated[str, BeforeValidator(_text_of)] = Field(alias="flavorRef")
+    admin_password: Password | None = Field(None, alias="adminPass")
+    metadata: Metadata = {}
+    networks: list[NewNic] | Literal["none", "auto"] | None = None
+    disk_config: DiskConfig = Field("MANUAL", alias="OS-DCF:diskConfig")
+    access_ipv4: AddressV4 | None = Field(None, alias="accessIPv4")
+    access_ipv6: AddressV6 | None = Field(None, alias="accessIPv6")
+    personality: list[NewFile] = []
+    availability_zone: Name | None = None
+    block_device_mapping: list[dict[str, Any]] = []
+    block_device_mapping_v2: list[NewDisk] = []
+    config_drive: Boolean = False
+    key_name: Name | None = None
+    min_count: Positive = 1
+    max_count: Positive | None = None
+    return_reservation_id: Boolean = False
+    security_groups: list[GroupName] | None = None
+    user_data: UserData | None = None
+    description: Description = None
+    tags: Annotated[list[Tag], Field(max_length=MOST_TAGS), AfterValidator(_tags)] = []
+    trusted_image_certificates: list[StrictStr] | None = None
+    host: HostName | None = None
+    hypervisor_hostname: HostName | None = None
+    hostname: Annotated[StrictStr, Field(min_length=2, max_length=255), AfterValidator(_hostname)] | None = None
+
+
+class CreateServer(Part):
+    server: NewServer
+    hints: Annotated[dict[StrictStr, Any], BeforeValidator(_hints)] = Field({}, alias="os:scheduler_hints")
+    old_hints: Annotated[dict[StrictStr, Any], BeforeValidator(_hints)] = Field({}, alias="OS-SCH-HNT:scheduler_hints")
+
+
+class ChangedServer(Part):
+    since: ClassVar = {"description": 19, "hostname": 90, "pinned_availability_zone": 104}
+
+    name: Name | None = None
+    disk_config: DiskConfig | None = Field(None, alias="OS-DCF:diskConfig")
+    access_ipv4: AddressV4 | None = Field(None, alias="accessIPv4")
+    access_ipv6: AddressV6 | None = Field(None, alias="accessIPv6")
+    description: Description = None
+    hostname: Annotated[StrictStr, Field(min_length=2, max_length=255), AfterValidator(_hostname)] | None = None
+    pinned_availability_zone: Annotated[StrictStr, Field(min_length=1, max_length=255)] | None = None
+
+
+class UpdateServer(Part):
+    server: ChangedServer
+
+
+class RebootKind(Part):
+    type: Literal["HARD", "Hard", "hard", "SOFT", "Soft", "soft"]
+
+
+class ConsoleLength(Part):
+    length: Any = None
+
+
+class AllMetadata(Part):
+    metadata: Metadata
+
+
+class OneItem(Part):
+    meta: Metadata
+
+
+class AllTags(Part):
+    tags: Annotated[list[Tag], Field(max_length=MOST_TAGS), AfterValidator(_tags)]
+
+
+def must_be_hostname(value: str | None, version: int) -> None:
+    """Since 2.94 it may have dots.  InvalidInput"""
+    if value is not None and version < 94 and (len(value) > 63 or HOSTNAME.fullmatch(value) is None):
+        shown = value[:64]
+        raise InvalidInput(
+            f"Invalid input for field/attribute hostname. Value: {shown}. '{shown}' does not match '^{HOSTNAME.pattern}$'"
+        )

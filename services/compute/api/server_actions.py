@@ -1,0 +1,140 @@
+"""What is done to a server: `{"os-start": null}` and its like; one key names the action."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import Response
+from pydantic import BaseModel
+
+from common.auth.callers import Caller as Who
+from common.errors import Conflict, InvalidInput, NotFound
+from common.http.identity import Caller
+from common.http.json import Json
+from common.saga.saga import Saga
+from services.compute.api.asking import Body, Version, empty, must_exist, router
+from services.compute.api.kit import Kit, KitOf, owner, scope_of
+from services.compute.api.schemas.parts import read
+from services.compute.api.schemas.servers import ConsoleLength, RebootKind
+from services.compute.contract import ReadConsole
+from services.compute.core.states import Action, admit
+from services.compute.db.servers import STATE, Server
+from services.compute.sagas import (
+    REBOOT_SERVER,
+    START_SERVER,
+    STOP_SERVER,
+    RebootServer,
+    StartServer,
+    StopServer,
+)
+
+routes = router()
+
+MOST_BYTES = 102_400
+GONE_SINCE = {"addFixedIp": 44, "removeFixedIp": 44, "addFloatingIp": 44, "removeFloatingIp": 44}
+
+
+@routes.post("/servers/{server_id}/action")
+def act_on_server(server_id: str, body: Body, caller: Caller, kit: KitOf, version: Version) -> Response:
+    """Admit one action and answer at once; its saga does the work."""
+    name = _name_of(body)
+    if name in GONE_SINCE:
+        must_exist(1, version, GONE_SINCE[name] - 1)
+    if name not in ACTIONS:
+        raise InvalidInput(f"There is no such action: {name[:64]}")
+    if len(body) > 1:
+        other = next(key for key in body if key != name)
+        raise InvalidInput(f"Additional properties are not allowed ({other!r:.64} was unexpected)")
+    return ACTIONS[name](server_id, body[name], caller, kit, version)
+
+
+def _name_of(body: Any) -> str:
+    if not isinstance(body, dict) or not body:
+        raise InvalidInput("Malformed request body")
+    return str(next(iter(body)))
+
+
+def _start(server_id: str, options: Any, caller: Who, kit: Kit, version: int) -> Response:
+    return _by_saga(Action.START, START_SERVER, lambda server: StartServer(server_id=server.id), server_id, caller, kit)
+
+
+def _stop(server_id: str, options: Any, caller: Who, kit: Kit, version: int) -> Response:
+    return _by_saga(Action.STOP, STOP_SERVER, lambda server: StopServer(server_id=server.id), server_id, caller, kit)
+
+
+def _reboot(server_id: str, options: Any, caller: Who, kit: Kit, version: int) -> Response:
+    is_hard = read(RebootKind, options, version).type.upper() == "HARD"
+    action = Action.REBOOT_HARD if is_hard else Action.REBOOT
+    return _by_saga(
+        action,
+        REBOOT_SERVER,
+        lambda server: RebootServer(server_id=server.id, is_hard=is_hard),
+        server_id,
+        caller,
+        kit,
+    )
+
+
+def _by_saga(
+    action: Action,
+    saga: Saga[Any],
+    params: Callable[[Server], BaseModel],
+    server_id: str,
+    caller: Who,
+    kit: Kit,
+) -> Response:
+    """State and saga in one transaction."""
+    with kit.transaction() as tx:
+        server = tx.servers.locked(server_id, project_id=scope_of(caller))
+        kit.must(f"servers:{action.word}", caller, owner(server))
+        rule = admit(action, server.id, server.vm_state, server.task_state, has_host=server.host is not None)
+        tx.servers.change(server.id, task_state=str(rule.task))
+        tx.sagas.start(
+            saga, params(server), resource_id=server.id, project_id=caller.project_id, user_id=caller.user_id
+        )
+    return empty(202)
+
+
+def _console_output(server_id: str, options: Any, caller: Who, kit: Kit, version: int) -> Response:
+    """The newest part of what the guest wrote to its serial console; `length` is in lines."""
+    lines = _lines(read(ConsoleLength, options or {}, version).length)
+    with kit.reading() as tx:
+        server = tx.servers.find(server_id, project_id=scope_of(caller), columns=STATE)
+    kit.must("os-console-output", caller, owner(server))
+    if server.host is None:
+        raise Conflict(f"Instance {server.id} is not ready")
+    try:
+        text = kit.bus.call(ReadConsole(server_id=server.id, most_bytes=MOST_BYTES), host=server.host)
+    except NotFound as error:
+        raise Conflict(f"Instance {server.id} is not ready") from error
+    return Json({"output": text if lines is None else _last(text, lines)})
+
+
+def _last(text: str, lines: int) -> str:
+    return "\n".join(text.split("\n")[-lines:]) if lines else ""
+
+
+def _lines(given: Any) -> int | None:
+    """How many; None and -1 are all.  InvalidInput"""
+    if given is None:
+        return None
+    text = str(given)
+    plain = text.removeprefix("-")
+    if isinstance(given, bool) or not isinstance(given, int | str) or not (plain.isascii() and plain.isdigit()):
+        kinds = "'integer', 'string', 'null'"
+        reason = f"is not of type {kinds}" if not isinstance(given, str) else "does not match '^-?[0-9]+$'"
+        raise InvalidInput(f"Invalid input for field/attribute length. Value: {text[:64]}. {given!r:.64} {reason}")
+    if (text.startswith("-") and text != "-1") or len(plain) > 9:
+        raise InvalidInput(
+            f"Invalid input for field/attribute length. Value: {text[:64]}. {text[:64]} is less than the minimum of -1"
+        )
+    return None if text == "-1" else int(text)
+
+
+ACTIONS: dict[str, Callable[[str, Any, Who, Kit, int], Response]] = {
+    "os-start": _start,
+    "os-stop": _stop,
+    "reboot": _reboot,
+    "os-getConsoleOutput": _console_output,
+}

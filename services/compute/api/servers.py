@@ -1,0 +1,168 @@
+"""Servers: made, looked at, changed, deleted.  What is done to them in between is in `server_actions.py`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Request, Response
+
+from common.auth.callers import Caller as Who
+from common.errors import Conflict, InvalidInput
+from common.http.identity import Caller
+from common.http.json import Json
+from services.compute.api import links
+from services.compute.api.asking import Body, Version, empty, router
+from services.compute.api.kit import Kit, KitOf, Tx, owner, scope_of
+from services.compute.api.queries import limit_of
+from services.compute.api.schemas.parts import read
+from services.compute.api.schemas.servers import ChangedServer, CreateServer, UpdateServer, must_be_hostname
+from services.compute.api.server_filters import Filters, filters_of
+from services.compute.api.server_order import Order, order_of, rows_of
+from services.compute.api.server_views import created, look_at, named, shown
+from services.compute.api.versions import UPDATED_SERVER
+from services.compute.core.quotas import fitting
+from services.compute.core.states import TaskState
+from services.compute.db.server_lists import NAMED
+from services.compute.db.servers import DETAIL, Server
+from services.compute.sagas import BOOT_SERVER, DELETE_SERVER, BootServer, DeleteServer
+
+routes = router()
+
+
+@routes.post("/servers")
+def create_server(body: Body, caller: Caller, kit: KitOf, version: Version) -> Response:
+    """Quota, rows and the sagas that boot them: all or nothing; the work begins after the commit."""
+    asked = read(CreateServer, body, version)
+    order = order_of(asked, caller, kit, version)
+    with kit.transaction() as tx:
+        rows = _admitted(order, caller, kit, tx)
+        tx.servers.add(rows)
+        for row in rows:
+            tx.sagas.start(
+                BOOT_SERVER,
+                BootServer(server_id=row["id"]),
+                resource_id=row["id"],
+                project_id=caller.project_id,
+                user_id=caller.user_id,
+            )
+    if asked.server.return_reservation_id:
+        return Json({"reservation_id": rows[0]["reservation_id"]}, 202)
+    groups = body["server"].get("security_groups") or [{"name": "default"}]
+    server = created(rows[0], kit.url, groups)
+    return Json({"server": server}, 202, {"Location": server["links"][0]["href"]})
+
+
+@routes.get("/servers")
+def list_servers(request: Request, caller: Caller, kit: KitOf, version: Version) -> Response:
+    kit.must("servers:index", caller)
+    filters = filters_of(request.query_params, caller, kit, version, whole=False)
+    with kit.reading() as tx:
+        rows = _page(tx, request, filters, kit, whole=False)
+    return Json(links.paged("servers", [named(row, kit.url) for row in rows], _next(request, kit, rows)))
+
+
+@routes.get("/servers/detail")
+def list_servers_whole(request: Request, caller: Caller, kit: KitOf, version: Version) -> Response:
+    kit.must("servers:detail", caller)
+    filters = filters_of(request.query_params, caller, kit, version, whole=True)
+    with kit.reading() as tx:
+        rows = _page(tx, request, filters, kit, whole=True)
+        look = look_at(kit, tx, caller, version, rows)
+    return Json(links.paged("servers", [shown(row, look) for row in rows], _next(request, kit, rows)))
+
+
+@routes.get("/servers/{server_id}")
+def show_server(server_id: str, caller: Caller, kit: KitOf, version: Version) -> Response:
+    with kit.reading() as tx:
+        row = tx.servers.find(server_id, project_id=scope_of(caller))
+        kit.must("servers:show", caller, owner(row))
+        look = look_at(kit, tx, caller, version, [row])
+    return Json({"server": shown(row, look, alone=True)})
+
+
+@routes.put("/servers/{server_id}")
+def update_server(server_id: str, body: Body, caller: Caller, kit: KitOf, version: Version) -> Response:
+    asked = read(UpdateServer, body, version).server
+    must_be_hostname(asked.hostname, version)
+    with kit.transaction() as tx:
+        server = tx.servers.locked(server_id, project_id=scope_of(caller))
+        kit.must("servers:update", caller, owner(server))
+        tx.servers.change(server.id, **_changes(asked, server))
+        row = tx.servers.find(server.id, project_id=None)
+        look = look_at(kit, tx, caller, version, [row])
+    return Json({"server": UPDATED_SERVER.at(version, shown(row, look, alone=True))})
+
+
+@routes.delete("/servers/{server_id}")
+def delete_server(server_id: str, caller: Caller, kit: KitOf) -> Response:
+    """From any state: what still runs for it is cancelled.  While it is being deleted, asking again changes nothing."""
+    with kit.transaction() as tx:
+        server = tx.servers.locked(server_id, project_id=scope_of(caller))
+        kit.must("servers:delete", caller, owner(server))
+        if server.task_state != TaskState.DELETING:
+            tx.servers.change(server.id, task_state=str(TaskState.DELETING))
+            tx.sagas.cancel(server.id)
+            tx.sagas.start(
+                DELETE_SERVER,
+                DeleteServer(server_id=server.id),
+                resource_id=server.id,
+                project_id=caller.project_id,
+                user_id=caller.user_id,
+            )
+    return empty(204)
+
+
+def _admitted(order: Order, caller: Who, kit: Kit, tx: Tx) -> list[dict[str, Any]]:
+    """As many rows as the project's quota allows, counted while no other request can add to it.  OverQuota"""
+    project_id = str(caller.project_id)
+    tx.servers.take_turn(project_id)
+    limits = tx.quotas.of_project(project_id, kit.settings.quotas())
+    count = fitting(order.least, order.most, order.one, tx.servers.used(project_id), limits)
+    return rows_of(order, count, caller)
+
+
+def _changes(asked: ChangedServer, server: Server) -> dict[str, Any]:
+    """Column -> value of what the body names."""
+    given = {name: getattr(asked, name) for name in asked.model_fields_set}
+    for name in ("access_ipv4", "access_ipv6"):
+        if name in given:
+            given[name] = given[name] or None
+    if "pinned_availability_zone" in given:
+        given["wanted_zone"] = _pinned(given.pop("pinned_availability_zone"), server)
+    if "name" in given and given["name"] is None:
+        raise InvalidInput("Invalid input for field/attribute name. Value: None. None is not of type 'string'")
+    return given
+
+
+def _pinned(wanted: str | None, server: Server) -> str | None:
+    """Unpinned with None; pinned only to the zone where it is, and not while it is pinned elsewhere.  Conflict"""
+    now, _, host = (server.wanted_zone or "").partition(":")
+    if wanted is not None and wanted != now:
+        if now:
+            raise Conflict(
+                f"Cannot change pinned availability zone from {now} to {wanted}. Unpin the server first by "
+                "setting pinned_availability_zone to null."
+            )
+        if wanted != server.zone:
+            raise Conflict(
+                f"Cannot pin server to availability zone {wanted}: it is in availability zone {server.zone or ''}."
+            )
+    return f"{wanted or ''}:{host}" if host else wanted
+
+
+def _page(tx: Tx, request: Request, filters: Filters, kit: Kit, *, whole: bool) -> list[Server]:
+    return list(
+        tx.server_lists.page(
+            filters.wanted,
+            DETAIL if whole else NAMED,
+            sorts=filters.sorts,
+            marker=request.query_params.get("marker"),
+            limit=limit_of(request.query_params, kit.settings.list_limit),
+        )
+    )
+
+
+def _next(request: Request, kit: Kit, rows: list[Server]) -> list[dict[str, str]] | None:
+    if not rows or len(rows) < limit_of(request.query_params, kit.settings.list_limit):
+        return None
+    return links.next_page(kit.url, request.url.path.removeprefix("/v2.1"), request.query_params, rows[-1].id)

@@ -1,0 +1,238 @@
+"""One Compute API on its own: a real database, the bus of one process, tokens signed here, and images made up by the test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pydantic import SecretStr
+from sqlalchemy import insert, select, update
+
+from common.auth.callers import Caller
+from common.auth.policy import Policy
+from common.auth.tokens import TokenVerifier, sign
+from common.bus.bus import Handlers
+from common.bus.memory import MemoryBus
+from common.clock import utc_now
+from common.db.database import Database
+from common.db.migrate import upgrade
+from common.errors import NotFound
+from common.http.inprocess import Inside
+from services.compute.api.app import compute_app
+from services.compute.api.kit import Images, Kit
+from services.compute.api.policy import RULES
+from services.compute.contract import HOST_QUEUE, ReadConsole
+from services.compute.db.placement_tables import InventoryRow, ProviderRow
+from services.compute.db.tables import ComputeTable, HostRow, ServerRow, ServerSaga, ServiceRow
+from services.compute.settings import ComputeSettings
+from services.image.client import ImageFacts
+
+KEY = Ed25519PrivateKey.generate()
+ALICE, BOB = uuid4().hex, uuid4().hex  # two projects
+ALICES_USER = uuid4().hex
+ADMIN = ("admin", "manager", "member", "reader")
+MEMBER, READER = ("member", "reader"), ("reader",)
+URL = "http://cloud.test/compute"
+
+
+def a_token(project: str | None = ALICE, roles: tuple[str, ...] = MEMBER, user: str | None = None) -> str:
+    now = datetime.now(UTC)
+    caller = Caller(
+        user_id=user or (ALICES_USER if project == ALICE else uuid4().hex),
+        user_domain_id="default",
+        issued_at=now,
+        expires_at=now + timedelta(hours=1),
+        audit_ids=(uuid4().hex,),
+        project_id=project,
+        project_domain_id="default",
+        roles=frozenset(roles),
+    )
+    return sign(caller, key=KEY, key_id="test")
+
+
+def an_image(**changes: Any) -> ImageFacts:
+    given = {
+        "id": uuid4(),
+        "name": "small",
+        "status": "active",
+        "owner": ALICE,
+        "visibility": "public",
+        "size": 1 << 20,
+        "virtual_size": 1 << 28,
+        "disk_format": "qcow2",
+        "container_format": "bare",
+        "os_hash_algo": "sha512",
+        "os_hash_value": "ab" * 64,
+        "properties": {"os_distro": "debian"},
+    }
+    return ImageFacts.model_validate(given | changes)
+
+
+@dataclass
+class Gallery:
+    """Stands for the image service: knows the images that the test gave it, and remembers who asked."""
+
+    images: dict[UUID, ImageFacts] = field(default_factory=dict)
+    tokens: list[str | None] = field(default_factory=list)
+
+    def add(self, **changes: Any) -> ImageFacts:
+        image = an_image(**changes)
+        self.images[image.id] = image
+        return image
+
+    def show(self, image_id: UUID | str, token: str | None = None) -> ImageFacts:
+        self.tokens.append(token)
+        if (found := self.images.get(UUID(str(image_id)))) is None:
+            raise NotFound(f"No image found with ID {image_id}")
+        return found
+
+
+@dataclass
+class World:
+    kit: Kit
+    inside: Inside
+    gallery: Gallery
+    bus: MemoryBus
+    consoles: dict[UUID, str] = field(default_factory=dict)
+    clients: dict[tuple[str | None, tuple[str, ...], str | None], httpx.Client] = field(default_factory=dict)
+
+    def person(
+        self, project: str | None = ALICE, roles: tuple[str, ...] = MEMBER, version: str | None = None
+    ) -> httpx.Client:
+        """A client with a token of that project, at that microversion."""
+        if (project, roles, version) not in self.clients:
+            headers = {"x-auth-token": a_token(project, roles)}
+            if version is not None:
+                headers["openstack-api-version"] = f"compute {version}"
+            self.clients[project, roles, version] = httpx.Client(
+                transport=self.inside.transport(), base_url="http://compute", headers=headers, timeout=30
+            )
+        return self.clients[project, roles, version]
+
+    def at(self, version: str) -> httpx.Client:
+        return self.person(version=version)
+
+    def admin(self, version: str | None = None) -> httpx.Client:
+        return self.person(ALICE, ADMIN, version)
+
+    @property
+    def alice(self) -> httpx.Client:
+        return self.person()
+
+    @property
+    def bob(self) -> httpx.Client:
+        return self.person(BOB)
+
+    # ------------------------------------------------------------------ builders
+
+    def flavor(self, flavor_id: str = "1", **changes: Any) -> str:
+        body = {"id": flavor_id, "name": f"m1.{flavor_id}", "vcpus": 1, "ram": 512, "disk": 1} | changes
+        answer = self.admin().post("/v2.1/flavors", json={"flavor": body})
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["flavor"]["id"])
+
+    def order(self, **changes: Any) -> dict[str, Any]:
+        """A body that makes a server, with its own image and the flavor "1"."""
+        return {"server": {"name": "probe", "imageRef": str(self.gallery.add().id), "flavorRef": "1"} | changes}
+
+    def server(self, client: httpx.Client | None = None, **changes: Any) -> str:
+        answer = (client or self.alice).post("/v2.1/servers", json=self.order(**changes))
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["server"]["id"])
+
+    def become(self, server_id: str, **columns: Any) -> None:
+        """What the worker would have made of it."""
+        with self.kit.database.transaction() as session:
+            session.execute(update(ServerRow).where(ServerRow.id == UUID(server_id)).values(**columns))
+
+    def active_server(self, host: str = "one", **changes: Any) -> str:
+        server_id = self.server(**changes)
+        self.end_sagas(server_id)
+        self.become(
+            server_id,
+            vm_state="active",
+            task_state=None,
+            power_state=1,
+            host=host,
+            zone="nova",
+            launched_at=utc_now(),
+        )
+        return server_id
+
+    def end_sagas(self, server_id: str) -> None:
+        done = {"state": "done", "finished_at": utc_now()}
+        with self.kit.database.transaction() as session:
+            session.execute(update(ServerSaga).where(ServerSaga.resource_id == UUID(server_id)).values(**done))
+
+    def sagas(self, server_id: str) -> list[Any]:
+        with self.kit.database.reading() as session:
+            query = select(ServerSaga).where(ServerSaga.resource_id == UUID(server_id)).order_by(ServerSaga.number)
+            return list(session.scalars(query))
+
+    def row(self, server_id: str) -> Any:
+        with self.kit.database.reading() as session:
+            return session.scalars(select(ServerRow).where(ServerRow.id == UUID(server_id))).one()
+
+    def host(self, name: str = "one", *, vcpus: int = 4, memory_mib: int = 8192, disk_gib: int = 100) -> UUID:
+        """A host that was just heard of; its console answers with what `consoles` holds."""
+        now, host_id = utc_now(), uuid4()
+        facts = {
+            "host": name, "address": "192.0.2.1", "hypervisor_type": "QEMU", "hypervisor_version": 7_002_022,
+            "vcpus": vcpus, "memory_mib": memory_mib, "disk_gib": disk_gib, "cpu_info": {"arch": "x86_64"},
+            "traits": [], "memory_reserved_mib": 512, "disk_free_gib": 50,
+        }  # fmt: skip
+        service = {"id": uuid4(), "host": name, "binary": "nova-compute", "zone": "nova", "seen_at": now}
+        amounts = {"VCPU": vcpus, "MEMORY_MB": memory_mib, "DISK_GB": disk_gib}
+        with self.kit.database.transaction() as session:
+            session.execute(insert(HostRow), [{"id": host_id, "name": name, "facts": facts, "registered_at": now}])
+            session.execute(insert(ServiceRow), [service | {"created_at": now}])
+            session.execute(insert(ProviderRow), [{"id": host_id, "name": name, "created_at": now}])
+            rows = [
+                {"provider_id": host_id, "resource_class": kind, "total": total, "max_unit": total, "used": 0}
+                for kind, total in amounts.items()
+            ]
+            session.execute(insert(InventoryRow), rows)
+        self._serve_console(name)
+        return host_id
+
+    def _serve_console(self, host: str) -> None:
+        handlers = Handlers()
+
+        @handlers.serves(ReadConsole)
+        def read(call: ReadConsole) -> str:
+            if call.server_id not in self.consoles:
+                raise NotFound("No such guest")
+            return self.consoles[call.server_id]
+
+        self.bus.serve(f"{HOST_QUEUE}.{host}", handlers, threads=1)
+
+
+@contextmanager
+def a_world(database_url: str, images: Images | None = None, **options: Any) -> Iterator[World]:
+    settings = ComputeSettings(database_url=database_url, service_password=SecretStr("secret"), **options)
+    database = Database(database_url)
+    upgrade(database, "services.compute.db", ComputeTable.metadata)
+    bus, gallery, inside = MemoryBus(), Gallery(), Inside()
+    kit = Kit(
+        settings=settings,
+        url=URL,
+        database=database,
+        bus=bus,
+        images=images or gallery,
+        policy=Policy(RULES, settings.policy),
+    )
+    verifier = TokenVerifier(fetch_keys=lambda: {"test": KEY.public_key()}, fetch_revocations=list)
+    inside.add("compute", compute_app(kit, verifier, identity_url="http://cloud.test/identity"))
+    world = World(kit, inside, gallery, bus)
+    yield world
+    for client in world.clients.values():
+        client.close()
+    bus.close()
+    inside.close()
+    database.close()
