@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 
 from common.errors import NotFound
-from common.http.identity import Caller
+from common.http.identity import Caller, authenticated
 from common.http.json import Json
 from services.image.api.schemas.images import IMAGE_SCHEMA, IMAGES_SCHEMA
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(authenticated)])  # before anything is looked at
 
 
 @router.get("/v2/schemas/image")

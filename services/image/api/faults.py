@@ -41,7 +41,7 @@ class ImageFaults:
 
 def _worded(request: Request, status: int, message: str) -> Response:
     title = HTTPStatus(status).phrase
-    form = preferred(request.headers.get("accept", ""))
+    form = preferred(request.headers.get("accept"))
     if form == "html":
         return html_page(status, title, escape(message))
     if form == "json":
@@ -50,8 +50,15 @@ def _worded(request: Request, status: int, message: str) -> Response:
     return Response(f"{status} {title}\n\n{message}\n\n\n", status, media_type="text/plain; charset=UTF-8")
 
 
-def preferred(accept: str) -> str:
-    """ "html", "json" or "text": what the header likes best; a page where it has no preference."""
+def preferred(accept: str | None) -> str:
+    """What the header likes best: "html", "json" or "text"; a page where it has no preference.
+
+    Text is for those who send no such header.  openstacksdk uploads with an empty one, and shows the reason only of a page.
+    """
+    if accept is None:
+        return "text"
+    if not accept.strip():
+        return "html"
     best, form = 0.0, "text"
     for part in accept.split(","):
         kind, *parameters = (one.strip().lower() for one in part.split(";"))

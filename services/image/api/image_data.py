@@ -8,21 +8,21 @@ import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
 from starlette.types import Scope
 
 from common.auth.callers import Caller as Who
 from common.errors import PlatformError, Unsupported
-from common.http.identity import Caller
+from common.http.identity import Caller, authenticated
 from services.image.api.kit import ImageId, Kit, KitOf
 from services.image.api.receiving import begin
 from services.image.core.images import Content
 from services.image.db.images import Images
 from services.image.drivers.store.files import read_piece
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(authenticated)])  # before anything is looked at
 
 PIECE_BYTES = 1 << 20
 BYTES = "application/octet-stream"

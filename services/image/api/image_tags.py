@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 
 from common.auth.callers import Caller as Who
 from common.errors import NotFound
-from common.http.identity import Caller
+from common.http.identity import Caller, authenticated
 from services.image.api.kit import ImageId, Kit, KitOf
 from services.image.api.schemas.images import attributes_of, body_of
 from services.image.contract import ImageChanged
 from services.image.core.images import Image
 from services.image.db.images import Images
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(authenticated)])  # before anything is looked at
 
 
 @router.put("/v2/images/{image_id}/tags/{tag}", status_code=204)

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from common.auth.callers import Caller as Who
 from common.errors import Forbidden, InvalidInput, Unsupported
-from common.http.identity import Caller
+from common.http.identity import Caller, authenticated
 from common.http.json import Json, json_body
 from services.image.api.kit import ImageId, Kit, KitOf
 from services.image.api.schemas.images import SETTABLE, attributes_of, body_of, shown
@@ -21,7 +21,7 @@ from services.image.core.listing import as_uuid, read_listing
 from services.image.core.patches import MEDIA_TYPES, Operation, patched, read_patch, refuse_untouchable
 from services.image.db.images import Images
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(authenticated)])  # before anything is looked at
 
 Body = Annotated[Any, Depends(json_body)]
 
