@@ -12,7 +12,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from common.http.client import ServiceClient
+from common.http.client import ServiceClient, TokenSource
+from common.process import Surroundings
 
 PIECE_BYTES = 1 << 20
 
@@ -48,6 +49,14 @@ _OWN = frozenset(ImageFacts.model_fields) | {"created_at", "updated_at", "self",
 
 class ImageClient(ServiceClient):
     """Thread-safe."""
+
+    @classmethod
+    def near(
+        cls, surroundings: Surroundings, *, token: TokenSource | None = None, timeout_s: float = 30
+    ) -> ImageClient:
+        """In the same process when images are served there, over the network otherwise."""
+        inside, url = surroundings.inside, surroundings.platform.image_url
+        return cls("http://image" if inside else url, inside=inside, token=token, timeout_s=timeout_s)
 
     def show(self, image_id: UUID | str, token: str | None = None) -> ImageFacts:
         """The image, as the owner of `token` sees it, or this service.  NotFound"""

@@ -38,7 +38,7 @@ class Uploads:
         """
         row = self.session.execute(select(ImageRow.owner).where(ImageRow.upload_id == upload_id)).first()
         if row is None:
-            raise Gone("The image was deleted while its bytes arrived")
+            raise Gone("The image was deleted, or this upload given up, while its bytes arrived")
         if quota >= 0:
             self._one_at_a_time(row.owner)
             others = self._stored(row.owner, ImageRow.upload_id.is_distinct_from(upload_id))
@@ -67,7 +67,7 @@ class Uploads:
             .returning(ImageRow.id)
         ).first()
         if done is None:
-            raise Gone("The image was deleted while its bytes arrived")
+            raise Gone("The image was deleted, or this upload given up, while its bytes arrived")
 
     def abandon(self, upload_id: UUID) -> None:
         """The image waits for bytes again; twice is once."""
