@@ -26,7 +26,7 @@ LOGIN_PROMPT = "login:"
 def show(places: Places, *, name: str, delete: bool) -> None:
     """Boot it, show its timeline and its console.  Unavailable if it ends in ERROR, with the reason."""
     with plain_errors():
-        cloud = openstack.connect(cloud=clouds_file.ORDINARY, config_files=[str(places.clouds)])
+        cloud = connect(places)
         server = _create(cloud, name)
         try:
             _follow(cloud, server.id)
@@ -35,6 +35,12 @@ def show(places: Places, *, name: str, delete: bool) -> None:
         finally:
             if delete:
                 _delete(cloud, server.id)
+
+
+def connect(places: Places) -> Any:
+    """openstacksdk's connection as the ordinary user, by this cloud's clouds.yaml and nothing else."""
+    known = openstack.config.OpenStackConfig(config_files=[str(places.clouds)], load_envvars=False)
+    return openstack.connection.Connection(config=known.get_one(clouds_file.ORDINARY))
 
 
 @contextmanager
@@ -85,14 +91,20 @@ def _follow(cloud: Any, server_id: str) -> None:
 
 
 def _tell_events(cloud: Any, server_id: str, told: set[tuple[str, str]]) -> None:
-    for action in cloud.compute.get(f"/servers/{server_id}/os-instance-actions").json()["instanceActions"]:
+    for action in _get(cloud, f"/servers/{server_id}/os-instance-actions")["instanceActions"]:
         path = f"/servers/{server_id}/os-instance-actions/{action['request_id']}"
-        events = cloud.compute.get(path, microversion="2.51").json()["instanceAction"].get("events", [])
+        events = _get(cloud, path)["instanceAction"].get("events", [])
         for event in sorted(events, key=lambda one: one["start_time"]):
             key = (action["request_id"], event["event"])
             if event.get("finish_time") and key not in told:
                 told.add(key)
                 _tell(event)
+
+
+def _get(cloud: Any, path: str) -> Any:
+    answer = cloud.compute.get(path, microversion="2.51")
+    openstack.exceptions.raise_from_response(answer)
+    return answer.json()
 
 
 def _tell(event: dict[str, Any]) -> None:

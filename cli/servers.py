@@ -36,9 +36,12 @@ def run(parts: Sequence[Part], surroundings: Surroundings, *, ready: Callable[[]
 
     They start in the order given and stop in reverse; what they hold is finished or handed back.
     """
-    servers = [(_server(part, surroundings), _socket(part)) for part in parts if part.app is not None and part.listen]
+    servers: list[tuple[Server, socket.socket]] = []
     started: list[Part] = []
     try:
+        for part in parts:
+            if part.app is not None and part.listen:
+                servers.append((_server(part, surroundings), _socket(part)))
         for part in parts:
             part.start()
             started.append(part)
@@ -46,6 +49,8 @@ def run(parts: Sequence[Part], surroundings: Surroundings, *, ready: Callable[[]
     finally:
         for part in reversed(started):
             _stop(part)
+        for _, door in servers:
+            door.close()
         surroundings.bus.close()
         if surroundings.inside is not None:
             surroundings.inside.close()
