@@ -79,22 +79,25 @@ class Progress:
             return self.step.do(self.run, kit)
         return self.step.undo(self.run, kit) if self.step.undo else None
 
-    def work_within(self, kit: Any, now: datetime, session: Session) -> Any:
+    def work_within(self, kit: Any, session: Session) -> Any:
         """The same where that is local."""
         if self.is_undoing and self.step.undo is None:
             return None
         assert isinstance(self.step, LocalStep)
         if not self.is_undoing:
-            self._must_go_on(now)
+            self._must_be_wanted()  # late or not: it takes no time
             return self.step.do(self.run, kit, session)
         return self.step.undo(self.run, kit, session) if self.step.undo else None
 
     def _must_go_on(self, now: datetime) -> None:
         """Cancelled, or DeadlineExceeded, if the present step should not be tried."""
-        if self.is_cancelled:
-            raise Cancelled("Cancelled by a later request")
+        self._must_be_wanted()
         if self.is_late(now):
             raise DeadlineExceeded(f"Step '{self.step.name}' did not end within {self.step.timeout_s:g} s")
+
+    def _must_be_wanted(self) -> None:
+        if self.is_cancelled:
+            raise Cancelled("Cancelled by a later request")
 
     def is_late(self, now: datetime) -> bool:
         began = self.step_began_at or now

@@ -208,7 +208,7 @@ class SagaEngine:
         planned = len(progress.run.afterwards)
         try:
             with session.begin_nested():
-                return progress.work_within(self._kit, self._now(), session)
+                return progress.work_within(self._kit, session)
         except BaseException:
             del progress.run.afterwards[planned:]
             raise

@@ -75,9 +75,11 @@ class ComputeWorld:
 
     def __post_init__(self) -> None:
         self.kit = Kit(self.database, self.bus, self.rules, self.clock.now)
-        self.changes = Changes(self.bus)
+        self.changes = Changes(self.bus, now=self.clock.now)
         self.clock.listeners.append(self.beat)
-        images = HostImages(ImageCache(self.directory / "images"), OneImage(), forget_token=lambda: None, max_bytes=1 << 30)
+        images = HostImages(
+            ImageCache(self.directory / "images"), OneImage(), forget_token=lambda: None, max_bytes=1 << 30
+        )
         self.engine = self._engine()
         worker = Worker(self.kit, self.engine, Ratios(), "nova")
         self.bus.serve(WORKER_QUEUE, worker_handlers.bound(worker), threads=2)
@@ -90,7 +92,7 @@ class ComputeWorld:
         self.bus.serve(f"{HOST_QUEUE}.{name}", agent_handlers.bound(host), threads=4)
         with self.database.transaction() as session:
             Hosts(session).register(self.hosts[name].facts(), zone="nova", ratios=Ratios(), at=self.clock.now())
-        return Presence(host, self.bus, BootMark(self.directory / f"{name}.boot"), self.changes, 0)
+        return Presence(host, self.bus, BootMark(self.directory / f"{name}.boot"), self.changes, 0, self.clock.now)
 
     def _engine(self) -> SagaEngine:
         return SagaEngine(

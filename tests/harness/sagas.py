@@ -86,7 +86,13 @@ class Crash(BaseException):
 
 
 def prove(
-    world: World, saga: Saga[Any], params: BaseModel, case: Case, *, resource_id: UUID | None = None, repaired: bool = False
+    world: World,
+    saga: Saga[Any],
+    params: BaseModel,
+    case: Case,
+    *,
+    resource_id: UUID | None = None,
+    repaired: bool = False,
 ) -> str:
     """The state that the saga ended in.  `repaired`: agreement is asked for only after reconciliation."""
     trial = Trial(world, saga, case)
@@ -99,7 +105,8 @@ def prove(
     assert row.finished_at <= row.deadline_at, "it ended after its deadline"
     assert row.claimed_by is None
     assert trial.open_events(saga_id) == 0
-    assert world.disagreements() == []
+    wrong = world.disagreements()
+    assert not wrong, wrong
     assert trial.has_struck, "the trouble never came: the case proves nothing"
     return str(row.state)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from common.bus.bus import Bus
@@ -28,8 +30,8 @@ class _Guest:
 class Changes:
     """One per process.  Bounded by the number of guests: a newer change of a guest replaces the one that waits."""
 
-    def __init__(self, bus: Bus) -> None:
-        self._bus = bus
+    def __init__(self, bus: Bus, *, now: Callable[[], datetime] = utc_now) -> None:
+        self._bus, self._now = bus, now
         self._waiting: dict[_Guest, GuestChanged] = {}
         self._lock = threading.Lock()
         self._wake, self._over = threading.Event(), threading.Event()
@@ -40,13 +42,13 @@ class Changes:
 
         def changed(server_id: UUID, state: PowerState | None) -> None:
             if not host.is_at_work_on(server_id):
-                self._put(GuestChanged(host=host.name, server_id=server_id, power_state=state, at=utc_now()))
+                self._put(GuestChanged(host=host.name, server_id=server_id, power_state=state, at=self._now()))
 
         host.hypervisor.watch(changed)
 
     def gone(self, host: Host, server_id: UUID) -> None:
         """A guest that should be on this host is not."""
-        self._put(GuestChanged(host=host.name, server_id=server_id, power_state=None, at=utc_now()))
+        self._put(GuestChanged(host=host.name, server_id=server_id, power_state=None, at=self._now()))
 
     def start(self) -> None:
         self._thread.start()

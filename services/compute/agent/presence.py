@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from common.bus.bus import Bus
 from common.clock import utc_now
@@ -27,6 +29,7 @@ class Presence:
     boots: BootMark
     changes: Changes
     reconcile_s: float
+    now: Callable[[], datetime] = utc_now
     _told: HostFacts | None = None  # what it registered with; None: it has to
     _compared_at: float = field(default=float("-inf"))
     _is_cut_off: bool = False
@@ -50,7 +53,7 @@ class Presence:
         is_due = time.monotonic() >= self._compared_at + self.reconcile_s
         if self._told is None or is_due:
             self._register()
-        elif not self.bus.call(HostAlive(host=self.host.name, at=utc_now())):
+        elif not self.bus.call(HostAlive(host=self.host.name, at=self.now())):
             self.forget()
             return self._look()
         if is_due:
@@ -69,7 +72,7 @@ class Presence:
     def _register(self) -> None:
         facts = self.host.hypervisor.facts()
         if facts == self._told:
-            self.bus.call(HostAlive(host=self.host.name, at=utc_now()))
+            self.bus.call(HostAlive(host=self.host.name, at=self.now()))
             return
         self.bus.call(RegisterHost(facts=facts))
         if self._told is None:
@@ -83,7 +86,7 @@ class Presence:
         hypervisor = self.host.hypervisor
         after_boot = self.boots.is_new()
         call = CompareGuests(
-            at=utc_now(),
+            at=self.now(),
             host=self.host.name,
             guests=hypervisor.guests(),
             leftovers=sorted(hypervisor.leftovers()),

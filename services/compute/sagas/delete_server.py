@@ -53,9 +53,11 @@ def mark_deleted(run: Run[DeleteServer], kit: Kit, session: Session) -> None:
 
 
 def mark_error(run: Run[DeleteServer], kit: Kit, session: Session) -> None:
+    """The guest is gone, or goes when its host finds that nobody wants it."""
+    Placement(session).release(run.params.server_id)
     fault = a_fault(run.error or "The server could not be deleted", at=kit.now())
     server = ServerStates(session).change(
-        run.params.server_id, kit.now(), vm_state=VmState.ERROR, task_state=None, fault=fault
+        run.params.server_id, kit.now(), vm_state=VmState.ERROR, task_state=None, host=None, fault=fault
     )
     kit.tell(run, server)
 

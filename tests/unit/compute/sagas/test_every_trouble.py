@@ -21,7 +21,14 @@ from services.compute.sagas import (
 from tests.harness.compute import ComputeWorld
 from tests.harness.sagas import Case, Trouble, cases, prove
 
-NEVER_FAILS = (Trouble.NONE, Trouble.CRASH_BEFORE, Trouble.CRASH_AFTER, Trouble.TWICE, Trouble.LOST_REPLY, Trouble.PAUSE)
+NEVER_FAILS = (
+    Trouble.NONE,
+    Trouble.CRASH_BEFORE,
+    Trouble.CRASH_AFTER,
+    Trouble.TWICE,
+    Trouble.LOST_REPLY,
+    Trouble.PAUSE,
+)
 
 
 @pytest.mark.parametrize("case", cases(BOOT_SERVER), ids=str)
@@ -81,6 +88,6 @@ def test_a_reboot_leaves_a_running_server(world: ComputeWorld, case: Case, is_ha
 
 
 def test_each_saga_is_here() -> None:
-    proved = {BOOT_SERVER, DELETE_SERVER, STOP_SERVER, START_SERVER, REBOOT_SERVER}
+    proved = [BOOT_SERVER, DELETE_SERVER, STOP_SERVER, START_SERVER, REBOOT_SERVER]
 
     assert {saga.name for saga in proved} == set(SAGAS)
