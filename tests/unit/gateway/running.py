@@ -30,6 +30,10 @@ class Upstream:
     """A service to pass requests to.  It tells what it saw, and does what the path says."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """As if it had seen nothing yet."""
         self.sent_bytes = 0
         self.received_bytes = 0
         self.may_read = threading.Event()
@@ -148,6 +152,7 @@ def served(app: ASGIApp, http: object = "httptools") -> Iterator[int]:
             access_log=False,
             proxy_headers=False,
             server_header=False,
+            timeout_keep_alive=1,
             timeout_graceful_shutdown=1,
         )
     )
