@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, delete, false, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, Row, Select, and_, delete, false, insert, or_, select, true, union_all, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -21,6 +21,16 @@ from services.image.core.listing import Filter, Is, Listing
 from services.image.db.tables import ImageRow, PropertyRow, SpentIdRow, TagRow
 
 PLAIN = ("name", "owner", "protected", "os_hidden", "disk_format", "container_format", "min_disk", "min_ram")
+COLUMNS = tuple(
+    getattr(ImageRow, name)
+    for name in (
+        *("id", "status", "visibility", "created_at", "updated_at", *PLAIN),
+        *("size", "virtual_size", "checksum", "os_hash_value"),
+    )
+)
+"""What an image is made of, and no more."""
+
+OPEN = (Visibility.PUBLIC, Visibility.COMMUNITY)
 
 # fmt: off
 COMPARISONS: dict[Is, Callable[[Any, Any], Any]] = {
@@ -39,36 +49,44 @@ class Images:
 
     def seen(self, image_id: UUID, viewer: Viewer) -> Image:
         """NotFound, also for what this viewer must not know of."""
-        return self._one(select(ImageRow), image_id, viewer)
+        return self._one(select(*COLUMNS), image_id, viewer)
 
     def locked(self, image_id: UUID, viewer: Viewer) -> Image:
         """The same, and nobody else changes it before the transaction ends."""
-        return self._one(select(ImageRow).with_for_update(), image_id, viewer)
+        return self._one(select(*COLUMNS).with_for_update(), image_id, viewer)
 
     def page(self, listing: Listing, viewer: Viewer) -> list[Image]:
         """At most `listing.limit` images.  InvalidInput for a marker that the viewer can't see."""
         if listing.limit == 0:
             return []
-        query = select(ImageRow).where(_listed(listing, viewer), *(_compares(one) for one in listing.filters))
-        query = query.where(*(_has_property(*one) for one in listing.properties), *map(_has_tag, listing.tags))
+        wanted = [*map(_compares, listing.filters), *map(_has_tag, listing.tags)]
+        wanted += [_has_property(*one) for one in listing.properties]
         sorts = [(_column(one.attribute), one.descends) for one in listing.sorts]
         if listing.marker is not None:
-            query = query.where(after(sorts, self._marker(listing.marker, viewer, [column for column, _ in sorts])))
-        return self._filled(self.session.scalars(in_order(query, sorts).limit(listing.limit)).all())
+            wanted.append(after(sorts, self._marker(listing.marker, viewer, [column for column, _ in sorts])))
+        parts = [
+            in_order(select(ImageRow.id).where(part, *wanted), sorts).limit(listing.limit).subquery()
+            for part in _listed(listing, viewer)
+        ]
+        ids = union_all(*(select(part.c.id) for part in parts))
+        page = in_order(select(*COLUMNS).where(ImageRow.id.in_(ids)), sorts).limit(listing.limit)
+        return self._filled(self.session.execute(page).all())
 
     def add(self, image_id: UUID, attributes: Attributes) -> Image:
         """A new queued image.  Conflict if the id is or was another's."""
         if self.session.get(SpentIdRow, image_id) is not None:
             raise Conflict(f"Image ID {image_id} already exists!")
         now = utc_now()
-        row = ImageRow(id=image_id, status=Status.QUEUED, created_at=now, updated_at=now, **_columns(attributes))
+        row = {"id": image_id, "status": Status.QUEUED, "created_at": now, "updated_at": now, "claimed_bytes": 0}
         try:
             with self.session.begin_nested():
-                self.session.add(row)
+                self.session.execute(insert(ImageRow).values(row | _columns(attributes)))
         except IntegrityError as error:
             raise Conflict(f"Image ID {image_id} already exists!") from error
         self._add_parts(image_id, attributes)
-        return _image(row, attributes.properties, attributes.tags)
+        return Image(
+            id=image_id, status=Status.QUEUED, attributes=attributes, content=None, created_at=now, updated_at=now
+        )
 
     def change(self, image: Image, attributes: Attributes) -> Image:
         """The image with these attributes; the caller holds it locked."""
@@ -79,7 +97,7 @@ class Images:
         for part in (PropertyRow, TagRow):
             self.session.execute(delete(part).where(part.image_id == image.id))
         self._add_parts(image.id, attributes)
-        return self._one(select(ImageRow), image.id, Viewer(None, sees_all=True))
+        return self._one(select(*COLUMNS), image.id, Viewer(None, sees_all=True))
 
     def remove(self, image: Image) -> None:
         """Forget the image, but not that its id was used."""
@@ -92,8 +110,7 @@ class Images:
         return set(self.session.scalars(query))
 
     def _one(self, query: Select[Any], image_id: UUID, viewer: Viewer) -> Image:
-        query = query.where(ImageRow.id == image_id, _visible(viewer)).execution_options(populate_existing=True)
-        row: ImageRow | None = self.session.scalar(query)
+        row = self.session.execute(query.where(ImageRow.id == image_id, _visible(viewer))).first()
         if row is None:
             raise NotFound(f"No image found with ID {image_id}")
         return self._filled([row])[0]
@@ -104,7 +121,7 @@ class Images:
             raise InvalidInput(f"No image found with ID {marker}")
         return found
 
-    def _filled(self, rows: Sequence[ImageRow]) -> list[Image]:
+    def _filled(self, rows: Sequence[Row[Any]]) -> list[Image]:
         """With properties and tags, in one query each."""
         ids = [row.id for row in rows]
         if not ids:
@@ -132,21 +149,27 @@ def _visible(viewer: Viewer) -> ColumnElement[bool]:
     """What may be shown when asked for by id."""
     if viewer.sees_all:
         return true()
-    open_to_all = ImageRow.visibility.in_((Visibility.PUBLIC, Visibility.COMMUNITY))
-    return or_(open_to_all, _own(viewer))
+    return or_(ImageRow.visibility.in_(OPEN), _own(viewer))
 
 
 def _own(viewer: Viewer) -> ColumnElement[bool]:
     return false() if viewer.project_id is None else ImageRow.owner == viewer.project_id
 
 
-def _listed(listing: Listing, viewer: Viewer) -> ColumnElement[bool]:
-    """What a list shows: strangers' community images only on request."""
+def _listed(listing: Listing, viewer: Viewer) -> list[ColumnElement[bool]]:
+    """What a list shows, in parts without overlap that are each read in the order of an index.
+
+    Strangers' community images come only on request.
+    """
     if listing.visibility is not None:
-        return and_(_visible(viewer), ImageRow.visibility == listing.visibility)
-    if viewer.sees_all or listing.every_visibility:
-        return _visible(viewer)
-    return or_(ImageRow.visibility == Visibility.PUBLIC, _own(viewer))
+        chosen = ImageRow.visibility == listing.visibility
+        open_to_all = viewer.sees_all or listing.visibility in OPEN
+        return [chosen if open_to_all else and_(_own(viewer), chosen)]
+    if viewer.sees_all:
+        return [true()]
+    strangers = ImageRow.owner.is_distinct_from(viewer.project_id)
+    shown = OPEN if listing.every_visibility else (Visibility.PUBLIC,)
+    return [_own(viewer), *(and_(ImageRow.visibility == one, strangers) for one in shown)]
 
 
 def _compares(one: Filter) -> ColumnElement[bool]:
@@ -175,7 +198,7 @@ def _columns(attributes: Attributes) -> dict[str, Any]:
     return {name: getattr(attributes, name) for name in PLAIN} | {"visibility": str(attributes.visibility)}
 
 
-def _image(row: ImageRow, properties: Any, tags: tuple[str, ...]) -> Image:
+def _image(row: Row[Any], properties: Any, tags: tuple[str, ...]) -> Image:
     plain: dict[str, Any] = {name: getattr(row, name) for name in PLAIN}
     return Image(
         id=row.id,
@@ -187,7 +210,7 @@ def _image(row: ImageRow, properties: Any, tags: tuple[str, ...]) -> Image:
     )
 
 
-def _content(row: ImageRow) -> Content | None:
+def _content(row: Row[Any]) -> Content | None:
     if row.size is None or row.checksum is None or row.os_hash_value is None:
         return None
     return Content(size=row.size, virtual_size=row.virtual_size or 0, md5=row.checksum, sha512=row.os_hash_value)
