@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +13,25 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from common.errors import Unavailable
 
+M_MMAP_THRESHOLD = -3  # mallopt(3)
+LARGE_BYTES = 8 * 1024 * 1024
+
+
+def give_back_large_memory() -> None:
+    """Let the C library return blocks as large as a hash's as soon as they are free.
+
+    glibc would keep one for every thread that ever computed a hash: hundreds of MiB after a burst of log-ins.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none, and need none
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
+
 
 class Passwords:
     """Hashes and compares.  Thread-safe; argon2 runs without the interpreter's lock."""
 
     def __init__(self, *, memory_kib: int, passes: int, lanes: int, at_once: int, wait_s: float, longest: int) -> None:
+        give_back_large_memory()
         self._hasher = PasswordHasher(passes, memory_kib, lanes, type=Type.ID)
         self._turns = threading.BoundedSemaphore(at_once)
         self._wait_s, self._longest = wait_s, longest

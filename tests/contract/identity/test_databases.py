@@ -88,7 +88,12 @@ def test_a_name_is_taken_once_however_many_ask_at_the_same_time(cloud: World) ->
 
 
 def test_failures_of_simultaneous_logins_are_all_counted(cloud: World) -> None:
-    threads = [threading.Thread(target=cloud.log_in, args=("demo", "wrong")) for _ in range(8)]
+    statuses = list[int]()
+
+    def guess() -> None:
+        statuses.append(cloud.log_in("demo", "wrong").status_code)
+
+    threads = [threading.Thread(target=guess) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -96,6 +101,7 @@ def test_failures_of_simultaneous_logins_are_all_counted(cloud: World) -> None:
 
     with cloud.kit.database.reading() as session:
         [counted] = session.scalars(select(LoginFailure.failures))
+    assert statuses == [401] * 8
     assert counted > cloud.kit.settings.lockout_after  # those that came while it was locked do not count
 
 

@@ -18,7 +18,7 @@ NOT_ROUTED = (
 
 
 # fmt: off
-SEEN = [
+SEEN: list[tuple[str, str, object, int, str]] = [
     ("GET",    "/v3/users/none", None, 404,
         '{"error":{"code":404,"message":"Could not find user: none.","title":"Not Found"}}'),
     ("DELETE", "/v3/users/none", None, 404,

@@ -31,6 +31,12 @@ def test_a_lock_ends() -> None:
     assert not lockout.is_locked(failures=4, last_at=NOW, now=NOW + timedelta(seconds=1.1))
 
 
+def test_a_failure_free_of_charge_locks_nobody_who_came_just_before_it() -> None:
+    lockout = Lockout(after=3, first_s=1, longest_s=10)
+
+    assert not lockout.is_locked(failures=1, last_at=NOW, now=NOW - timedelta(seconds=0.1))
+
+
 def _failures(world: World) -> list[int]:
     with world.kit.database.reading() as session:
         return list(session.scalars(select(LoginFailure.failures)))
