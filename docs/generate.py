@@ -106,7 +106,12 @@ def bus() -> str:
 def messages() -> Iterator[type[Message]]:
     for contract in CONTRACTS:
         for kind in vars(contract).values():
-            if isinstance(kind, type) and issubclass(kind, Message) and kind.__module__ == contract.__name__:
+            if (
+                isinstance(kind, type)
+                and issubclass(kind, Message)
+                and kind.__module__ == contract.__name__
+                and "[" not in kind.__name__
+            ):
                 yield kind
 
 
