@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from services.compute.core.hypervisors import HostFacts
 from services.compute.core.placement import Ratios
-from services.compute.db.placement import COMPUTE, Placement
+from services.compute.db.fitting_hosts import COMPUTE
+from services.compute.db.placement import Placement
 from services.compute.db.tables import HostRow, ServiceRow
 
 

@@ -10,17 +10,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CursorResult, Select, and_, case, delete, exists, func, insert, select, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import CursorResult, Select, and_, case, delete, insert, select, update
+from sqlalchemy.orm import Session
 
 from common.errors import StaleGeneration
 from services.compute.core.hypervisors import HostFacts
 from services.compute.core.placement import Ratios, ResourceClass, Stock
 from services.compute.core.scheduling import Candidate, HostView, Wish
+from services.compute.db.fitting_hosts import all_hosts, fitting, shape_of, values_of
 from services.compute.db.placement_tables import AllocationRow, InventoryRow, ProviderRow, ProviderTraitRow
-from services.compute.db.tables import ServiceRow
-
-COMPUTE = "nova-compute"
 
 
 class Placement:
@@ -31,55 +29,39 @@ class Placement:
 
     # ------------------------------------------------------------------ finding
 
-    def candidates(self, wish: Wish, *, seen_after: datetime, start: UUID, most: int = 24) -> list[Candidate]:
+    def candidates(self, wish: Wish, *, seen_after: datetime, start: UUID, most: int = 10) -> list[Candidate]:
         """Some hosts that fit: the first ones in a walk over all that begins at `start`, anywhere among their ids."""
-        query = _fitting(wish, seen_after)
-        found = self._walk(query.where(ProviderRow.id >= start), most)
+        asked = {"seen_after": seen_after, "start": start, **values_of(wish)}
+        found = self._walk(fitting(shape_of(wish), from_start=True), asked | {"most": most})
         if len(found) < most:
-            found += self._walk(query.where(ProviderRow.id < start), most - len(found))
+            found += self._walk(fitting(shape_of(wish), from_start=False), asked | {"most": most - len(found)})
         return found
 
-    def _walk(self, query: Select[Any], most: int) -> list[Candidate]:
-        return [Candidate(*row) for row in self._session.execute(query.order_by(ProviderRow.id).limit(most))]
+    def _walk(self, query: Select[Any], asked: Mapping[str, Any]) -> list[Candidate]:
+        return [Candidate(*row) for row in self._session.execute(query, asked)]
 
     def views(self, *, seen_after: datetime) -> list[HostView]:
         """Every host with all that the filters look at, by name.  For explanations: reads everything."""
-        stock, traits = self._stock(), self._traits()
-        columns = (
-            ProviderRow.id,
-            ServiceRow.host,
-            ServiceRow.zone,
-            ServiceRow.is_disabled,
-            ServiceRow.disabled_reason,
-            and_(ServiceRow.is_forced_down.is_(False), ServiceRow.seen_at > seen_after),
-        )
-        query = select(*columns).join(ServiceRow, _is_host()).order_by(ServiceRow.host)
+        traits = self._traits()
         return [
             HostView(
                 name=host,
                 zone=zone,
                 is_disabled=is_disabled,
                 disabled_reason=reason,
-                is_up=bool(is_up),
-                stock=stock.get(provider_id, {}),
-                traits=traits.get(provider_id, frozenset()),
+                is_up=not is_forced_down and seen_at > seen_after,
+                stock=_stock(numbers),
+                traits=traits.get(host, frozenset()),
             )
-            for provider_id, host, zone, is_disabled, reason, is_up in self._session.execute(query)
+            for host, zone, is_disabled, reason, is_forced_down, seen_at, *numbers in self._session.execute(all_hosts())
         ]
 
-    def _stock(self) -> dict[UUID, dict[ResourceClass, Stock]]:
-        row, found = InventoryRow, dict[UUID, dict[ResourceClass, Stock]]()
-        columns = (row.total, row.reserved, row.allocation_ratio, row.used, row.max_unit)
-        query = select(row.provider_id, row.resource_class, *columns).where(row.resource_class.in_(list(ResourceClass)))
-        for provider_id, resource, *numbers in self._session.execute(query):
-            found.setdefault(provider_id, {})[ResourceClass(resource)] = Stock(*numbers)
-        return found
-
-    def _traits(self) -> dict[UUID, frozenset[str]]:
-        found: dict[UUID, set[str]] = {}
-        for provider_id, trait in self._session.execute(select(ProviderTraitRow.provider_id, ProviderTraitRow.trait)):
-            found.setdefault(provider_id, set()).add(trait)
-        return {provider_id: frozenset(traits) for provider_id, traits in found.items()}
+    def _traits(self) -> dict[str, frozenset[str]]:
+        query = select(ProviderRow.name, ProviderTraitRow.trait).where(ProviderRow.id == ProviderTraitRow.provider_id)
+        found: dict[str, set[str]] = {}
+        for host, trait in self._session.execute(query):
+            found.setdefault(host, set()).add(trait)
+        return {host: frozenset(traits) for host, traits in found.items()}
 
     # ------------------------------------------------------------------ claiming
 
@@ -190,10 +172,6 @@ class Placement:
 _NO_SYNC = {"synchronize_session": False}
 
 
-def _is_host() -> Any:
-    return and_(ServiceRow.host == ProviderRow.name, ServiceRow.binary == COMPUTE)
-
-
 def _has(facts: HostFacts) -> dict[ResourceClass, tuple[int, int]]:
     """Total and reserved of each resource."""
     return {
@@ -203,47 +181,7 @@ def _has(facts: HostFacts) -> dict[ResourceClass, tuple[int, int]]:
     }
 
 
-def _fitting(wish: Wish, seen_after: datetime) -> Select[Any]:
-    """Hosts that pass every filter of `core/filters.py`, as candidates."""
-    stocks = {resource: aliased(InventoryRow, name=resource.value.lower()) for resource in ResourceClass}
-    memory, vcpu = stocks[ResourceClass.MEMORY_MB], stocks[ResourceClass.VCPU]
-    query = select(
-        ProviderRow.id,
-        ProviderRow.name,
-        ServiceRow.zone,
-        ProviderRow.generation,
-        func.coalesce(_free(memory), 0),
-        func.coalesce(_free(vcpu), 0),
-    ).join(ServiceRow, _is_host())
-    for resource, stock in stocks.items():
-        of_class = and_(stock.provider_id == ProviderRow.id, stock.resource_class == resource.value)
-        query = query.outerjoin(stock, of_class)
-        if wanted := wish.resources.get(resource):
-            query = query.where(_free(stock) >= wanted, stock.max_unit >= wanted)
-    return query.where(
-        ServiceRow.is_disabled.is_(False),
-        ServiceRow.is_forced_down.is_(False),
-        ServiceRow.seen_at > seen_after,
-        *_asked(wish),
-        *(_has_trait(trait) for trait in sorted(wish.required_traits)),
-        *(~_has_trait(trait) for trait in sorted(wish.forbidden_traits)),
-    )
-
-
-def _asked(wish: Wish) -> Sequence[Any]:
-    avoided = wish.failed_hosts | wish.apart
-    return (
-        *([ServiceRow.zone == wish.zone] if wish.zone else []),
-        *([ProviderRow.name == wish.host] if wish.host else []),
-        *([ProviderRow.name.in_(wish.beside)] if wish.beside is not None else []),
-        *([ProviderRow.name.not_in(avoided)] if avoided else []),
-    )
-
-
-def _free(stock: Any) -> Any:
-    return (stock.total - stock.reserved) * stock.allocation_ratio - stock.used
-
-
-def _has_trait(trait: str) -> Any:
-    row = ProviderTraitRow
-    return exists().where(row.provider_id == ProviderRow.id, row.trait == trait)
+def _stock(numbers: Sequence[Any]) -> dict[ResourceClass, Stock]:
+    """From the columns that `all_hosts` gives, five for each class; a host may lack one."""
+    of_class = {resource: numbers[at * 5 : at * 5 + 5] for at, resource in enumerate(ResourceClass)}
+    return {resource: Stock(*five) for resource, five in of_class.items() if five[0] is not None}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from common.saga.saga import Saga
 from services.compute.core.states import VmState
 from services.compute.sagas import (
     BOOT_SERVER,
@@ -88,6 +91,6 @@ def test_a_reboot_leaves_a_running_server(world: ComputeWorld, case: Case, is_ha
 
 
 def test_each_saga_is_here() -> None:
-    proved = [BOOT_SERVER, DELETE_SERVER, STOP_SERVER, START_SERVER, REBOOT_SERVER]
+    proved: list[Saga[Any]] = [BOOT_SERVER, DELETE_SERVER, STOP_SERVER, START_SERVER, REBOOT_SERVER]
 
     assert {saga.name for saga in proved} == set(SAGAS)
