@@ -4,11 +4,43 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from services.compute.api import discovery, flavors, server_actions, servers
+from services.compute.api import (
+    availability_zones,
+    discovery,
+    extensions,
+    flavor_access,
+    flavor_extra_specs,
+    flavors,
+    hypervisors,
+    instance_actions,
+    keypairs,
+    quotas,
+    server_actions,
+    server_metadata,
+    server_parts,
+    server_tags,
+    servers,
+    services,
+)
 
-ROUTERS: tuple[APIRouter, ...] = (
-    discovery.routes,
-    servers.routes,
-    server_actions.routes,
-    flavors.routes,
+ROUTERS: tuple[APIRouter, ...] = tuple(
+    noun.routes
+    for noun in (
+        discovery,
+        servers,
+        server_actions,
+        server_metadata,
+        server_tags,
+        server_parts,
+        instance_actions,
+        flavors,
+        flavor_extra_specs,
+        flavor_access,
+        keypairs,
+        services,
+        hypervisors,
+        availability_zones,
+        quotas,
+        extensions,
+    )
 )

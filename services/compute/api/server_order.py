@@ -52,6 +52,7 @@ def order_of(body: CreateServer, caller: Caller, kit: Kit, version: int) -> Orde
     """InvalidInput, Forbidden: in the order in which Nova looks."""
     asked = body.server
     must_be_hostname(asked.hostname, version)
+    _must_be_built_here(asked)
     least, most = _counts(asked)
     kit.must("servers:create", caller)
     image_id = _image_id(asked, kit, caller)
@@ -144,6 +145,14 @@ def flavor_copy(flavor: Flavor) -> dict[str, Any]:
 
 
 # ---------------------------------------------------------------- one thing each
+
+
+def _must_be_built_here(asked: NewServer) -> None:
+    """What Nova knows and this cloud does not is refused, never passed over."""
+    if asked.personality:
+        raise InvalidInput("Files can't be injected into servers here; use user_data.")
+    if asked.trusted_image_certificates:
+        raise InvalidInput("Image certificate validation is not available in this cloud.")
 
 
 def _counts(asked: NewServer) -> tuple[int, int]:

@@ -125,7 +125,7 @@ COUNTS = (
     "disk_available_least", "free_ram_mb", "memory_mb", "memory_mb_used", "running_vms",
 )  # fmt: skip
 HYPERVISOR = Shape(
-    since={"servers": 53, "uptime": 88},
+    since={"uptime": 88},
     until=dict.fromkeys(COUNTS, 87),
     changes=((53, _service_by_number), (53, _number_for_id), (28, _cpu_info_as_text)),
 )

@@ -80,6 +80,12 @@ def _stands(kind: str, state: str, action: Action, server_id: UUID) -> str:
     return f"Cannot '{action.word}' instance {server_id} while it is in {kind} {state}"
 
 
+def must_be_settled(words: str, server_id: UUID, state: str) -> None:
+    """Conflict while the server is being made or after that failed: its metadata and tags can't change then."""
+    if state not in (VmState.ACTIVE, VmState.STOPPED):
+        raise Conflict(f"Cannot '{words}' instance {server_id} while it is in vm_state {state}", vm_state=state)
+
+
 # ---------------------------------------------------------------- the one word that users see
 
 # fmt: off

@@ -34,14 +34,16 @@ class Hypervisors:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def page(self, *, containing: str | None = None, marker: str | None = None, limit: int) -> Sequence[Row[Any]]:
+    def page(
+        self, *, containing: str | None = None, marker: str | None = None, by_uuid: bool = True, limit: int
+    ) -> Sequence[Row[Any]]:
         """Hosts in the order in which they joined, each with its service."""
         conditions: list[ColumnElement[bool]] = []
         if containing is not None:
             text = containing.replace(ESCAPE, ESCAPE * 2).replace("%", ESCAPE + "%").replace("_", ESCAPE + "_")
             conditions.append(HostRow.name.ilike(f"%{text}%", escape=ESCAPE))
         if marker is not None:
-            conditions.append(HostRow.number > self._marker(marker))
+            conditions.append(HostRow.number > self._marker(marker, by_uuid=by_uuid))
         return self._session.execute(_hosts().where(*conditions).order_by(HostRow.number).limit(limit)).all()
 
     def find(self, hypervisor_id: str, *, by_uuid: bool) -> Row[Any]:
@@ -74,12 +76,11 @@ class Hypervisors:
             used[row.provider_id][row.resource_class] = row.used
         return {host.id: Use(totals[host.id], used[host.id], servers.get(host.name, 0)) for host in hosts}
 
-    def _marker(self, marker: str) -> int:
-        known = as_uuid(marker)
-        number = self._session.scalar(select(HostRow.number).where(HostRow.id == known)) if known else None
-        if number is None:
-            raise InvalidInput(f"marker [{marker}] not found")
-        return number
+    def _marker(self, marker: str, *, by_uuid: bool) -> int:
+        try:
+            return int(self.find(marker, by_uuid=by_uuid).number)
+        except NotFound as error:
+            raise InvalidInput(f"marker [{marker}] not found") from error
 
 
 def _hosts() -> Any:
