@@ -9,7 +9,22 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, and_, delete, false, insert, or_, select, true, union_all, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    String,
+    and_,
+    delete,
+    false,
+    insert,
+    or_,
+    select,
+    true,
+    type_coerce,
+    union_all,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -126,15 +141,17 @@ class Images:
         ids = [row.id for row in rows]
         if not ids:
             return []
-        properties: defaultdict[UUID, dict[str, str]] = defaultdict(dict)
-        chosen = select(PropertyRow.image_id, PropertyRow.name, PropertyRow.value).where(PropertyRow.image_id.in_(ids))
-        for image_id, name, value in self.session.execute(chosen.order_by(PropertyRow.name)):
-            properties[image_id][name] = value
-        tags: defaultdict[UUID, list[str]] = defaultdict(list)
-        tagged = select(TagRow.image_id, TagRow.value).where(TagRow.image_id.in_(ids)).order_by(TagRow.value)
+        properties: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        chosen = select(_bare(PropertyRow.image_id), PropertyRow.name, PropertyRow.value)
+        for image_id, name, value in self.session.execute(
+            chosen.where(PropertyRow.image_id.in_(ids)).order_by(PropertyRow.name)
+        ):
+            properties[_hex(image_id)][name] = value
+        tags: defaultdict[str, list[str]] = defaultdict(list)
+        tagged = select(_bare(TagRow.image_id), TagRow.value).where(TagRow.image_id.in_(ids)).order_by(TagRow.value)
         for image_id, value in self.session.execute(tagged):
-            tags[image_id].append(value)
-        return [_image(row, properties[row.id], tuple(tags[row.id])) for row in rows]
+            tags[_hex(image_id)].append(value)
+        return [_image(row, properties[row.id.hex], tuple(tags[row.id.hex])) for row in rows]
 
     def _add_parts(self, image_id: UUID, attributes: Attributes) -> None:
         properties = [{"image_id": image_id, "name": name, "value": it} for name, it in attributes.properties.items()]
@@ -143,6 +160,16 @@ class Images:
             self.session.execute(insert(PropertyRow), properties)
         if tags:
             self.session.execute(insert(TagRow), tags)
+
+
+def _bare(column: InstrumentedAttribute[UUID]) -> ColumnElement[str]:
+    """The column as the driver gives it: making thousands of UUIDs took a third of a large list's time."""
+    return type_coerce(column, String)
+
+
+def _hex(bare: object) -> str:
+    """SQLite gives 32 digits, PostgreSQL a UUID."""
+    return str(bare).replace("-", "")
 
 
 def _visible(viewer: Viewer) -> ColumnElement[bool]:

@@ -98,7 +98,9 @@ class World:
     def upload(
         self, image_id: str, data: Any, person: httpx.Client | None = None, **headers: str | None
     ) -> httpx.Response:
-        sent = {"content-type": BYTES} | {name.replace("_", "-"): value for name, value in headers.items() if value}
+        sent = {"content-type": BYTES} | {
+            name.replace("_", "-"): value for name, value in headers.items() if value is not None
+        }
         return (person or self.alice).put(f"/v2/images/{image_id}/file", content=data, headers=sent)
 
     def active(self, data: bytes = b"some bytes", **given: Any) -> dict[str, Any]:
