@@ -77,8 +77,9 @@ def prepare(places: Places, *, listen: str | None, public_url: str | None) -> Gu
 def finish(places: Places, image: GuestImage, *, hosts: int = 1) -> None:
     """Give the running cloud its flavors and its guest image, and wait for its host."""
     cloud = log_in(places, clouds_file.ADMIN)
-    with step("Flavors and the guest image"), bytes_bar("uploading", image.file.stat().st_size) as progress:
+    with step("Flavors"):
         furnish.flavors(cloud)
+    with bytes_bar("Guest image in the image service", image.file.stat().st_size) as progress:
         furnish.image(cloud, image, progress)
     with step("Hosts that take guests"):
         if not wait_until(lambda: hosts_up(cloud) >= hosts, HOST_S, every_s=0.2):

@@ -28,11 +28,17 @@ def step(what: str) -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def bytes_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar for something that is counted in bytes; the block tells of each piece."""
+    """The same for something that is counted in bytes: a bar, and the block tells of each piece."""
+    started = time.monotonic()
     columns = (TextColumn("  {task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda count: progress.advance(task, count)
+    try:
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+            task = progress.add_task(what, total=total)
+            yield lambda count: progress.advance(task, count)
+    except BaseException:
+        console.print(f"[red]✗[/red] {what}")
+        raise
+    console.print(f"[green]✓[/green] {what} [dim]{time.monotonic() - started:.1f} s[/dim]")
 
 
 def say(text: str) -> None:
