@@ -14,6 +14,7 @@ from typing import Any
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, func, select, text
+from sqlalchemy.exc import DatabaseError
 
 from cli import distributed_processes, libvirt_daemons
 from cli.bring_up import url_of
@@ -71,7 +72,7 @@ def databases(patient: Patient) -> Finding:
     for service, kind in DATABASES.items():
         database = Database(kind.read(patient.settings).database_url, pool_size=1)
         try:
-            trouble = _trouble_with(database, service)
+            trouble = trouble_with(database, service)
         finally:
             database.close()
         if trouble is not None:
@@ -79,17 +80,15 @@ def databases(patient: Patient) -> Finding:
     return Finding("all answer and are up to date")
 
 
-def _trouble_with(database: Database, service: str) -> Finding | None:
+def trouble_with(database: Database, service: str) -> Finding | None:
+    """What is wrong with one service's database; None when it answers, is sound and has the newest schema."""
     if database.is_sqlite and not Path(database.url.database or "").exists():
         return Finding(f"{service} has none yet: {database.url.database} is missing", False)
+    if database.is_sqlite and (damage := _damage(database)):
+        return Finding(
+            f"{service}: {damage}", False, f"stop the cloud and restore {database.url.database} from a backup"
+        )
     database.ping()
-    if database.is_sqlite:
-        with database.reading() as session:
-            said = str(session.execute(text("PRAGMA quick_check(1)")).scalar())
-        if said != "ok":
-            return Finding(
-                f"{service}: {said}", False, f"stop the cloud and restore {database.url.database} from a backup"
-            )
     with database.engine.connect() as connection:
         current = set(MigrationContext.configure(connection).get_current_heads())
     newest = set(ScriptDirectory.from_config(alembic_config(f"services.{service}.db", MetaData())).get_heads())
@@ -98,6 +97,16 @@ def _trouble_with(database: Database, service: str) -> Finding | None:
             f"{service} has schema {current or 'none'}, the code wants {newest}", False, "restart the service"
         )
     return None
+
+
+def _damage(database: Database) -> str:
+    """What SQLite finds broken in its file; empty when it is sound."""
+    try:
+        with database.reading() as session:
+            said = str(session.execute(text("PRAGMA quick_check(1)")).scalar())
+    except DatabaseError as error:
+        return str(error.orig)
+    return "" if said == "ok" else said
 
 
 def bus(patient: Patient) -> Finding:

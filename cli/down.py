@@ -25,4 +25,4 @@ def command(data: Path, purge: bool, yes: bool) -> None:
     if purge:
         take_down.purge(places)
     else:
-        click.echo("Its guests go on running. To remove them and all files: pileus down --purge")
+        click.echo(f"Its guests go on running. To remove them and all files: pileus down --data {places.data} --purge")

@@ -21,6 +21,7 @@ LOOK_EVERY_S = 0.15
 ACTIVE_S = 300
 LOGIN_S = 300
 LOGIN_PROMPT = "login:"
+SIMULATED = "on a simulated host\n"  # what such a host's guests print, and all they ever do
 
 
 def show(places: Places, *, name: str, delete: bool) -> None:
@@ -129,7 +130,7 @@ def _console(cloud: Any, server_id: str) -> None:
         if fresh:
             console.print(_printable(fresh), end="", markup=False)
             shown = output
-        if LOGIN_PROMPT in output.rsplit("\n", 1)[-1]:
+        if LOGIN_PROMPT in output.rsplit("\n", 1)[-1] or output.endswith(SIMULATED):
             console.print()
             return
         time.sleep(LOOK_EVERY_S * 2)
