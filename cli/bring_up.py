@@ -114,7 +114,9 @@ def _settings(places: Places, listen: str | None, public_url: str | None) -> Non
     if places.settings.exists():
         cloud = CloudSettings.read(places.settings)
         if cloud.mode != "embedded":
-            raise InvalidInput(f"The cloud in {places.data} is a distributed one. Start it with: pileus distributed up")
+            raise InvalidInput(
+                f"The cloud in {places.data} is a distributed one. Start it with: pileus distributed up --data {places.data}"
+            )
         if listen is not None:
             url = public_url or url_of(listen)
             settings_file.change(places, {"gateway": {"listen": listen}, "platform": {"public_url": url}})

@@ -130,7 +130,7 @@ def _console(cloud: Any, server_id: str) -> None:
         if fresh:
             console.print(_printable(fresh), end="", markup=False)
             shown = output
-        if LOGIN_PROMPT in output.rsplit("\n", 1)[-1] or output.endswith(SIMULATED):
+        if LOGIN_PROMPT in output.rsplit("\n", 1)[-1] or SIMULATED in output:
             console.print()
             return
         time.sleep(LOOK_EVERY_S * 2)
