@@ -25,6 +25,7 @@ from common.clock import utc_now
 from common.db.database import Database
 from common.errors import PlatformError, Unavailable
 from common.saga.advance import Advance, Progress, after_failure, after_success
+from common.saga.page import Page
 from common.saga.saga import Saga
 from common.saga.store import Sagas
 from common.saga.tables import SagaState, SagaTables
@@ -66,7 +67,7 @@ class SagaEngine:
         self._database, self._tables, self._sagas, self._kit = database, tables, sagas, kit
         self._worker, self._pace, self._now = worker, pace or Pace(), now
         self._held: dict[UUID, _Held] = {}
-        self._lock = threading.Lock()
+        self._lock, self._is_started = threading.Lock(), False
         self._wake, self._over = threading.Event(), threading.Event()
         self._pool = ThreadPoolExecutor(self._pace.threads, thread_name_prefix="saga")
         self._threads = [
@@ -79,6 +80,7 @@ class SagaEngine:
         if alone:
             with self._database.transaction() as session:
                 self._store(session).release(worker=None)
+        self._is_started = True
         for thread in self._threads:
             thread.start()
 
@@ -141,58 +143,79 @@ class SagaEngine:
 
     def claim_due(self, most: int) -> list[Progress]:
         """Take up to `most` sagas that are due, for `advance`."""
-        now = self._now()
         with self._database.transaction() as session:
-            store = self._store(session)
-            rows = store.claim(
-                worker=self._worker, kinds=list(self._sagas), now=now, lease_s=self._pace.lease_s, most=most
-            )
-            claimed = [Progress.of(row, self._sagas[row.kind]) for row in rows]
-            for progress in claimed:
-                self._begin(store, progress, now)
-        with self._lock:
-            for progress in claimed:
-                self._held[progress.run.id] = _Held(progress.generation, self._lease_end(progress, now))
+            claimed = self._claim(session, most)
+        self._hold(claimed)
         return claimed
 
-    def _begin(self, store: Sagas, progress: Progress, now: datetime) -> None:
-        """Note that the present step is under way, unless an earlier try did."""
-        if progress.step_began_at is None:
-            progress.step_began_at = now
-            store.begin_event(progress.run.id, step=progress.step.name, is_undo=progress.is_undoing, at=now)
-            store.record(progress.run.id, progress.generation, step_began_at=now)
+    def _claim(self, session: Session, most: int) -> list[Progress]:
+        now, store = self._now(), self._store(session)
+        rows = store.claim(
+            worker=self._worker, kinds=tuple(self._sagas), now=now, lease_s=self._pace.lease_s, most=most
+        )
+        claimed = [Progress.of(row, self._sagas[row.kind]) for row in rows]
+        for progress in claimed:
+            if (page := Page.first(progress, now)) is not None:
+                page.write(store)
+        return claimed
 
     # ------------------------------------------------------------------ working
 
-    def advance(self, progress: Progress) -> None:
-        """Work on one claimed saga until it has ended or has to wait."""
-        run = progress.run
-        with ids.bound(ids.request_id, run.request_id), ids.bound(ids.saga_id, str(run.id)):
-            try:
-                while not self._over.is_set() and self._go_on(progress):
-                    pass
-            except Unavailable as error:
-                log.warning("saga waits for the database", extra={"saga": run.kind, "why": error.message})
-            except Exception:
-                log.exception("saga not recorded", extra={"saga": run.kind})
-            finally:
-                self._let_go(progress)
-                self._wake.set()
+    def advance(self, claimed: Progress) -> None:
+        """Work on one claimed saga until it has ended or has to wait; then, on a thread of the engine, on others."""
+        progress: Progress | None = claimed
+        while progress is not None:
+            run = progress.run
+            with ids.bound(ids.request_id, run.request_id), ids.bound(ids.saga_id, str(run.id)):
+                progress = self._advance(progress)
 
-    def _go_on(self, progress: Progress) -> bool:
+    def _advance(self, progress: Progress) -> Progress | None:
+        """The saga that was claimed along with the end of this one."""
+        following: list[Progress] = []
+        try:
+            while not self._over.is_set() and self._go_on(progress, following):
+                pass
+        except Unavailable as error:
+            log.warning("saga waits for the database", extra={"saga": progress.run.kind, "why": error.message})
+        except Exception:
+            log.exception("saga not recorded", extra={"saga": progress.run.kind})
+        finally:
+            self._let_go(progress)
+            if not following:
+                self._wake.set()
+        return following[0] if following else None
+
+    def _go_on(self, progress: Progress, following: list[Progress]) -> bool:
         """Do or undo what comes next, record it along with the local steps that follow; whether to go on at once."""
         outside = None if progress.is_local else self._try(progress, lambda: progress.work(self._kit, self._now()))
+        claimed: list[Progress] = []
         with self._database.transaction() as session:
-            seen = self._store(session).hold(progress.run.id, progress.generation)
+            store = self._store(session)
+            seen = store.hold(progress.run.id, progress.generation)
             if seen is None:
                 log.warning("saga was taken over", extra={"saga": progress.run.kind})
                 return False
             progress.is_cancelled = seen and progress.saga.may_be_cancelled
-            goes_on = True if outside is None else self._record(session, progress, outside)
+            page = Page(progress, self._now())
+            goes_on = True if outside is None else self._note(session, page, progress, outside)
             while goes_on and progress.is_local:
-                goes_on = self._record(session, progress, self._try(progress, partial(self._within, session, progress)))
+                advance = self._try(progress, partial(self._within, session, progress))
+                goes_on = self._note(session, page, progress, advance)
+            page.write(store)
+            if page.has_ended and self._is_started and not self._over.is_set():
+                claimed = self._claim(session, 1)  # saves a commit of its own
+        self._hold(claimed)
+        following += claimed
         _do_afterwards(progress)
         self._keep(progress)
+        return goes_on
+
+    def _note(self, session: Session, page: Page, progress: Progress, advance: Advance) -> bool:
+        goes_on = page.note(advance)
+        if advance.tell_failure:
+            progress.saga.failed(progress.run, self._kit, session)
+        if advance.is_end:
+            log.info("saga ended", extra={"saga": progress.run.kind, "state": advance.changes["state"]})
         return goes_on
 
     def _try(self, progress: Progress, work: Callable[[], Any]) -> Advance:
@@ -213,25 +236,13 @@ class SagaEngine:
             del progress.run.afterwards[planned:]
             raise
 
-    def _record(self, session: Session, progress: Progress, advance: Advance) -> bool:
-        """Write down how far it got; whether there is more to do at once."""
-        now, run, store = self._now(), progress.run, self._store(session)
-        goes_on = advance.due_at is None and not advance.is_end
-        if advance.event is not None:
-            store.end_event(run.id, ended_at=now, **advance.event)
-        progress.take(advance)
-        more: dict[str, Any] = {"step_began_at": now} if goes_on else {"claimed_by": None, "claimed_until": None}
-        store.record(run.id, progress.generation, **(advance.changes | more))
-        if goes_on:
-            progress.step_began_at = now
-            store.begin_event(run.id, step=progress.step.name, is_undo=progress.is_undoing, at=now)
-        if advance.tell_failure:
-            progress.saga.failed(run, self._kit, session)
-        if advance.is_end:
-            log.info("saga ended", extra={"saga": run.kind, "state": advance.changes["state"]})
-        return goes_on
-
     # ------------------------------------------------------------------ leases
+
+    def _hold(self, claimed: list[Progress]) -> None:
+        now = self._now()
+        with self._lock:
+            for progress in claimed:
+                self._held[progress.run.id] = _Held(progress.generation, self._lease_end(progress, now))
 
     def _keep(self, progress: Progress) -> None:
         with self._lock:

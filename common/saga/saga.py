@@ -36,6 +36,7 @@ class Run(Generic[P]):
     results: dict[str, Any] = field(default_factory=dict)  # step name -> what its `do` returned
     excluded: tuple[str, ...] = ()  # hosts that failed it and are not asked again
     error: str | None = None  # why it is being undone
+    memory: dict[str, Any] = field(default_factory=dict)  # what a step need not find out again; lost with its worker
     afterwards: list[Callable[[], None]] = field(default_factory=list)
 
     def then(self, work: Callable[[], None]) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 from pydantic import BaseModel
-from sqlalchemy import CursorResult, and_, delete, event, exists, func, insert, or_, select, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import CursorResult, and_, delete, event, func, insert, select, update
+from sqlalchemy.orm import Session
 
 from common import log as ids
 from common.clock import utc_now
+from common.saga.prepared import prepared
 from common.saga.saga import Saga
 from common.saga.tables import UNFINISHED, SagaState, SagaTables
 
@@ -23,6 +24,7 @@ class Sagas:
     def __init__(self, session: Session, tables: SagaTables, *, hint: Callable[[], None] = lambda: None) -> None:
         self._session, self._hint = session, hint
         self._sagas, self._events = tables.sagas, tables.events
+        self._prepared = prepared(tables)
 
     def start(
         self,
@@ -98,30 +100,13 @@ class Sagas:
 
     # ------------------------------------------------------------------ for the engine
 
-    def claim(self, *, worker: str, kinds: Sequence[str], now: datetime, lease_s: float, most: int) -> Sequence[Any]:
-        """Take up to `most` due sagas for `worker`: those that nobody holds and no older one of their resource precedes."""
-        saga, older = self._sagas, aliased(self._sagas)
-        precedes = exists().where(
-            older.resource_id == saga.resource_id, older.number < saga.number, older.state.in_(UNFINISHED)
-        )
-        query = (
-            select(saga)
-            .where(
-                saga.state.in_(UNFINISHED),
-                saga.due_at <= now,
-                saga.kind.in_(kinds),
-                or_(saga.claimed_until.is_(None), saga.claimed_until < now),
-                ~precedes,
-            )
-            .order_by(saga.due_at)
-            .limit(most)
-            .with_for_update(skip_locked=True)
-        )
-        rows = self._session.scalars(query).all()
-        for row in rows:
-            row.claimed_by, row.claimed_until = worker, now + timedelta(seconds=lease_s)
-            row.generation += 1
-        return rows
+    def claim(self, *, worker: str, kinds: tuple[str, ...], now: datetime, lease_s: float, most: int) -> Sequence[Any]:
+        """Take up to `most` due sagas for `worker`, those due longest first: none that somebody holds, and none that an
+        older one of its resource precedes."""
+        until = now + timedelta(seconds=lease_s)
+        asked = {"now": now, "kinds": kinds, "most": most, "worker": worker, "until": until}
+        rows = self._session.connection().execute(self._prepared.claim, asked).all()
+        return sorted(rows, key=lambda row: (row.due_at, row.number))
 
     def next_due(self, kinds: Sequence[str], *, after: datetime) -> datetime | None:
         """When the next saga that nobody works on is due, of those that are not yet."""
@@ -141,16 +126,17 @@ class Sagas:
         held = self._sagas.claimed_by.is_not(None) if worker is None else self._sagas.claimed_by == worker
         return self._changed(update(self._sagas).where(held).values(claimed_by=None, claimed_until=None))
 
-    def record(self, saga_id: UUID, generation: int, **changes: Any) -> bool:
+    def record(self, saga_id: UUID, generation: int, now: datetime, **changes: Any) -> bool:
         """Write how far the saga got; False if another worker has it by now."""
-        mine = and_(self._sagas.id == saga_id, self._sagas.generation == generation)
-        return self._changed(update(self._sagas).where(mine).values(updated_at=utc_now(), **changes)) == 1
+        mine = {"b_id": saga_id, "b_generation": generation}
+        done = self._session.connection().execute(self._prepared.record, mine | {"updated_at": now} | changes)
+        return done.rowcount == 1
 
     def hold(self, saga_id: UUID, generation: int) -> bool | None:
         """Keep others from claiming it until the commit; whether it is cancelled, None if another worker has it."""
-        mine = and_(self._sagas.id == saga_id, self._sagas.generation == generation)
-        query = select(self._sagas.is_cancelled).where(mine, self._sagas.state.in_(UNFINISHED)).with_for_update()
-        return self._session.scalar(query)
+        mine = {"b_id": saga_id, "b_generation": generation}
+        held = self._session.connection().execute(self._prepared.hold, mine).scalar()
+        return None if held is None else bool(held)
 
     def note(
         self,
@@ -188,16 +174,14 @@ class Sagas:
         done = {"saga_id": saga_id, "step": step, "began_at": at, "ended_at": at, "succeeded": True}
         self._session.execute(insert(self._events), [done | {"host": host, "message": message}])
 
-    def begin_event(self, saga_id: UUID, *, step: str, is_undo: bool, at: datetime) -> None:
-        """Note that a step is under way; once, however often it is tried."""
-        self._session.execute(
-            insert(self._events), [{"saga_id": saga_id, "step": step, "is_undo": is_undo, "began_at": at}]
-        )
+    def add_events(self, events: Sequence[Mapping[str, Any]]) -> None:
+        """Note steps that have begun, or are over already."""
+        for event_ in events:
+            self._session.connection().execute(self._prepared.add_event, event_)
 
     def end_event(self, saga_id: UUID, **outcome: Any) -> None:
         """Note how the step that is under way ended."""
-        open_one = and_(self._events.saga_id == saga_id, self._events.ended_at.is_(None))
-        self._session.execute(update(self._events).where(open_one).values(**outcome))
+        self._session.connection().execute(self._prepared.end_event, {"b_saga_id": saga_id} | outcome)
 
     def _changed(self, statement: Any) -> int:
         result = self._session.execute(statement)

@@ -38,11 +38,14 @@ class ServerStates:
 
     def change(self, server_id: UUID, at: datetime, **values: Any) -> ServerRow:
         """Set columns; the row.  NotFound"""
-        row = self.locked(server_id)
+        return self.set(self.locked(server_id), at, **values)
+
+    def set(self, server: ServerRow, at: datetime, **values: Any) -> ServerRow:
+        """The same of a row that is locked already."""
         for name, value in values.items():
-            setattr(row, name, value)
-        row.updated_at = at
-        return row
+            setattr(server, name, value)
+        server.updated_at = at
+        return server
 
     def hosts_of(self, server_ids: Collection[UUID], *, project_id: str) -> set[str]:
         """Where these servers of one project are."""

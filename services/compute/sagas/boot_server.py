@@ -18,6 +18,7 @@ from services.compute.core.faults import a_fault
 from services.compute.core.states import TaskState, VmState
 from services.compute.db.placement import Placement
 from services.compute.db.server_states import ServerStates
+from services.compute.db.tables import ServerRow
 from services.compute.sagas.guest_spec import image_of, spec_of
 from services.compute.sagas.kit import Kit
 from services.compute.sagas.schedule import claim_somewhere
@@ -33,14 +34,14 @@ def claim_host(run: Run[BootServer], kit: Kit, session: Session) -> str:
     """Name of the host that now holds this server's vCPUs, memory and disk."""
     states = ServerStates(session)
     server = states.locked(run.params.server_id)
-    if (held := Placement(session).host_of(server.id)) is not None:
-        return held
+    if server.host is not None:
+        return server.host
     try:
         found = claim_somewhere(server, kit, session, failed_hosts=run.excluded)
     except NoCapacity as error:
         earlier = f" The host tried last said: {run.error}" if run.excluded and run.error else ""
         raise NoCapacity(error.message + earlier) from error
-    states.change(server.id, kit.now(), host=found.host, zone=found.zone, task_state=SPAWNING)
+    states.set(server, kit.now(), host=found.host, zone=found.zone, task_state=SPAWNING)
     kit.tell(run, server)
     return found.host
 
@@ -53,15 +54,12 @@ def release_host(run: Run[BootServer], kit: Kit, session: Session) -> None:
 
 def cache_image(run: Run[BootServer], kit: Kit) -> bool:
     """Whether the host had to fetch it."""
-    with kit.database.reading() as session:
-        image = image_of(ServerStates(session).read(run.params.server_id))
-    return kit.call(CacheImage(image=image), run.results["host"])
+    return kit.call(CacheImage(image=image_of(_server(run, kit))), run.results["host"])
 
 
 def create_guest(run: Run[BootServer], kit: Kit) -> int:
     """The guest's power state."""
-    with kit.database.reading() as session:
-        spec = spec_of(ServerStates(session).read(run.params.server_id), kit.rules)
+    spec = spec_of(_server(run, kit), kit.rules)
     return int(kit.call(CreateGuest(guest=spec), run.results["host"]))
 
 
@@ -70,6 +68,16 @@ def destroy_guest(run: Run[BootServer], kit: Kit) -> None:
     host = run.results.get("host")
     if host is not None and not kit.is_down(host):
         kit.call(DestroyGuest(server_id=run.params.server_id), host)
+
+
+def _server(run: Run[BootServer], kit: Kit) -> ServerRow:
+    """The server as it was when the host was chosen, or since."""
+    key = f"server on {run.results['host']}"
+    if key not in run.memory:
+        with kit.database.reading() as session:
+            run.memory[key] = ServerStates(session).read(run.params.server_id)
+    found: ServerRow = run.memory[key]
+    return found
 
 
 def mark_active(run: Run[BootServer], kit: Kit, session: Session) -> None:

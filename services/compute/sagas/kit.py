@@ -20,6 +20,17 @@ from services.compute.db.tables import ServerRow
 R = TypeVar("R")
 
 
+KNOWN_FOR = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Whether a host was up a moment ago."""
+
+    is_up: bool
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """What an operator set and steps heed."""
@@ -37,6 +48,7 @@ class Kit:
     rules: Rules = field(default_factory=Rules)
     now: Callable[[], datetime] = utc_now
     hears_since: Callable[[], datetime | None] = lambda: None  # since when this worker hears; None: always did
+    _known: dict[str, _Known] = field(default_factory=dict)
 
     def call(self, call: Call[R], host: str, *, timeout_s: float | None = None) -> R:
         """The host's answer; HostFailed at once if it is down."""
@@ -48,8 +60,12 @@ class Kit:
         """Whether it was not heard of for too long; while we could not have heard it, nobody is down."""
         if self.is_new_to_hearing():
             return False
-        with self.database.reading() as session:
-            return not Hosts(session).is_up(host, seen_after=self.seen_after())
+        known = self._known.get(host)
+        if known is None or known.at + KNOWN_FOR < self.now():
+            with self.database.reading() as session:
+                is_up = Hosts(session).is_up(host, seen_after=self.seen_after())
+            known = self._known[host] = _Known(is_up, self.now())
+        return not known.is_up
 
     def is_new_to_hearing(self) -> bool:
         since = self.hears_since()
