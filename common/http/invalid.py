@@ -73,7 +73,8 @@ def _reason(kind: str, value: Any, facts: Mapping[str, Any], message: str) -> st
     if (expected := _TYPES.get(kind)) is not None:
         return f"{shown(value, quote=True)} is not of type '{expected}'"
     if (template := _REASONS.get(kind)) is not None:
-        return template.format_map({"shown": shown(value, quote=True), **facts})
+        told = {name: str(fact).replace(" or ", ", ") if name == "expected" else fact for name, fact in facts.items()}
+        return template.format_map({"shown": shown(value, quote=True), **told})
     return message.removeprefix("Value error, ")
 
 
