@@ -104,8 +104,10 @@ def renamed(domain: str, folder: Path) -> str:
     tree = etree.fromstring(domain)
     fresh = uuid4()
     tree.find("uuid").text, tree.find("name").text = str(fresh), f"bench-{fresh.hex[:8]}"  # type: ignore[union-attr]
-    for metadata in tree.findall("metadata"):
-        tree.remove(metadata)
+    for own in (*tree.findall("metadata"), *tree.findall("sysinfo")):
+        tree.remove(own)
+    for smbios in tree.findall("os/smbios"):
+        smbios.getparent().remove(smbios)  # type: ignore[union-attr]
     for index, source in enumerate(tree.iterfind("devices/disk/source")):
         disk = folder / f"disk{index}"
         subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(disk), "1G"], check=True)
