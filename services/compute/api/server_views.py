@@ -59,11 +59,7 @@ def shown(row: Server, look: Look, *, alone: bool = False) -> dict[str, Any]:
         "metadata": row.attributes,
         "hostId": host_id(row.host, row.project_id),
         "image": _image(row, look.url),
-        "flavor": _flavor(row.flavor),
-        "flavor by reference": {
-            "id": row.flavor["id"],
-            "links": links.bookmark(look.url, "flavors", row.flavor["id"]),
-        },
+        "flavor": _flavor(row.flavor, look),
         "created": seconds(row.created_at),
         "updated": seconds(row.updated_at),
         "addresses": {},
@@ -102,9 +98,7 @@ def shown(row: Server, look: Look, *, alone: bool = False) -> dict[str, Any]:
         server["OS-EXT-SRV-ATTR:hostname"] = row.hostname
     if look.host_statuses is not None:
         server["host_status"] = look.host_statuses.get(row.host or "", "")
-    SERVER.at(look.version, server)
-    server.pop("flavor by reference", None)
-    return server
+    return SERVER.at(look.version, server)
 
 
 def created(row: Mapping[str, Any], url: str, security_groups: list[dict[str, str]]) -> dict[str, Any]:
@@ -124,11 +118,12 @@ def host_id(host: str | None, project_id: str) -> str:
 
 
 def seconds(at: datetime) -> str:
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    """`isoformat` is several times as quick as `strftime`, and lists call this thousands of times."""
+    return at.isoformat(timespec="seconds")[:19] + "Z"
 
 
 def microseconds(at: datetime | None) -> str | None:
-    return None if at is None else at.strftime("%Y-%m-%dT%H:%M:%S.%f")
+    return None if at is None else at.isoformat(timespec="microseconds")[:26]
 
 
 def _image(row: Server, url: str) -> Any:
@@ -138,7 +133,10 @@ def _image(row: Server, url: str) -> Any:
     return {"id": str(row.image_id), "links": links.bookmark(url, "images", row.image_id), "properties": properties}
 
 
-def _flavor(flavor: Mapping[str, Any]) -> dict[str, Any]:
+def _flavor(flavor: Mapping[str, Any], look: Look) -> dict[str, Any]:
+    """The server's own copy, which has no id; before 2.47 a server only named its flavor."""
+    if look.version < 47:
+        return {"id": flavor["id"], "links": links.bookmark(look.url, "flavors", flavor["id"])}
     return {
         "vcpus": flavor["vcpus"],
         "ram": flavor["memory_mib"],

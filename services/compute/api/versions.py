@@ -48,11 +48,6 @@ def _image_without_properties(server: Body) -> None:
         server["image"].pop("properties", None)
 
 
-def _flavor_by_reference(server: Body) -> None:
-    """Before 2.47 a server named its flavor; since then it shows its own copy, which has no id."""
-    server["flavor"] = server.pop("flavor by reference")
-
-
 SERVER = Shape(
     since={
         "OS-EXT-SRV-ATTR:hostname": 3,
@@ -72,7 +67,7 @@ SERVER = Shape(
         "pinned_availability_zone": 96,
         "scheduler_hints": 100,
     },
-    changes=((98, _image_without_properties), (47, _flavor_by_reference)),
+    changes=((98, _image_without_properties),),
 )
 
 BEFORE_2_75 = (
@@ -82,7 +77,7 @@ BEFORE_2_75 = (
     "OS-EXT-SRV-ATTR:host", "OS-EXT-SRV-ATTR:instance_name", "OS-EXT-SRV-ATTR:hypervisor_hostname",
     "OS-EXT-SRV-ATTR:hostname", "OS-EXT-SRV-ATTR:kernel_id", "OS-EXT-SRV-ATTR:launch_index",
     "OS-EXT-SRV-ATTR:ramdisk_id", "OS-EXT-SRV-ATTR:reservation_id", "OS-EXT-SRV-ATTR:root_device_name",
-    "OS-EXT-SRV-ATTR:user_data", "host_status", "server_groups", "security_groups",
+    "OS-EXT-SRV-ATTR:user_data", "host_status", "security_groups",
 )  # fmt: skip
 UPDATED_SERVER = Shape(since=dict.fromkeys(BEFORE_2_75, 75))
 

@@ -214,10 +214,12 @@ class World:
 
 
 @contextmanager
-def a_world(database_url: str, images: Images | None = None, **options: Any) -> Iterator[World]:
+def a_world(database_url: str, images: Images | None = None, *, is_new: bool = True, **options: Any) -> Iterator[World]:
+    """`is_new`: the database is empty, and has to be given its tables first."""
     settings = ComputeSettings(database_url=database_url, service_password=SecretStr("secret"), **options)
     database = Database(database_url)
-    upgrade(database, "services.compute.db", ComputeTable.metadata)
+    if is_new:
+        upgrade(database, "services.compute.db", ComputeTable.metadata)
     bus, gallery, inside = MemoryBus(), Gallery(), Inside()
     kit = Kit(
         settings=settings,
