@@ -35,7 +35,7 @@ run: setup ## the whole platform on this machine in one process
 	@.venv/bin/pileus up --data $(DATA) --listen $(LISTEN)
 
 run-distributed: setup ## the same with RabbitMQ, PostgreSQL and separate processes: DATA=DIR PORT=N
-	@.venv/bin/pileus distributed up --data $(DATA) --port $(PORT)
+	@.venv/bin/pileus distributed up --data $(DATA) --port $(PORT) --supervise
 
 stop: ## stop what `run` or `run-distributed` started: DATA=DIR
 	@.venv/bin/pileus down --data $(DATA)
