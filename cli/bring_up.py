@@ -74,15 +74,15 @@ def prepare(places: Places, *, listen: str | None, public_url: str | None) -> Gu
     return built_image()
 
 
-def finish(places: Places, image: GuestImage, *, hosts: int = 1) -> None:
-    """Give the running cloud its flavors and its guest image, and wait for its host."""
+def finish(places: Places, image: GuestImage, *, simulated: int = 0) -> None:
+    """Give the running cloud its flavors and its guest image, and wait for its hosts: one, and the simulated beside it."""
     cloud = log_in(places, clouds_file.ADMIN)
     with step("Flavors"):
-        furnish.flavors(cloud)
+        furnish.flavors(cloud, is_mixed=simulated > 0)
     with bytes_bar("Guest image in the image service", image.file.stat().st_size) as progress:
         furnish.image(cloud, image, progress)
     with step("Hosts that take guests"):
-        if not wait_until(lambda: hosts_up(cloud) >= hosts, HOST_S, every_s=0.2):
+        if not wait_until(lambda: hosts_up(cloud) > simulated, HOST_S, every_s=0.2):
             raise Unavailable(
                 f"The cloud answers, but not all its hosts take guests. What is wrong: pileus doctor --data {places.data}"
             )

@@ -34,13 +34,25 @@ FLAVORS = (  # the five that every OpenStack user knows, and a small one for try
 # fmt: on
 
 
-def flavors(cloud: CloudClient) -> None:
-    """Make those that are missing."""
+SIMULATED = Flavor("43", "pileus.simulated", 1, 64, 1)
+TRAIT = "trait:CUSTOM_PILEUS_SIMULATED"
+
+
+def flavors(cloud: CloudClient, *, is_mixed: bool = False) -> None:
+    """Make those that are missing.
+
+    `is_mixed`: there are simulated hosts beside a real one.  Then these flavors want a real host, and there is one more
+    that wants a simulated one.
+    """
+    wanted = dict.fromkeys(FLAVORS, "forbidden") | ({SIMULATED: "required"} if is_mixed else {})
     there = {one["id"] for one in cloud.get("/compute/v2.1/flavors?is_public=None")["flavors"]}
-    for one in FLAVORS:
-        if one.id not in there:
-            body = {"id": one.id, "name": one.name, "vcpus": one.vcpus, "ram": one.ram_mib, "disk": one.disk_gib}
-            cloud.post("/compute/v2.1/flavors", {"flavor": body})
+    for one, simulated in wanted.items():
+        if one.id in there:
+            continue
+        body = {"id": one.id, "name": one.name, "vcpus": one.vcpus, "ram": one.ram_mib, "disk": one.disk_gib}
+        cloud.post("/compute/v2.1/flavors", {"flavor": body})
+        if is_mixed:
+            cloud.post(f"/compute/v2.1/flavors/{one.id}/os-extra_specs", {"extra_specs": {TRAIT: simulated}})
 
 
 def image(cloud: CloudClient, built: GuestImage, progress: Callable[[int], None]) -> None:

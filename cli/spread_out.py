@@ -54,7 +54,7 @@ def start(places: Places, *, listen: str | None, options: Options) -> None:
         with step("Start the processes"):
             _processes(places, options)
             _wait(places)
-    bring_up.finish(places, image, hosts=1 + options.simulated)
+    bring_up.finish(places, image, simulated=options.simulated)
     bring_up.explain(places)
 
 

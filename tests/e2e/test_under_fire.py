@@ -17,6 +17,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from openstack.connection import Connection
 
 from tests.conftest import ROOT
 from tests.harness.agreement import Agreement
@@ -36,7 +37,7 @@ class Traffic:
 
     cloud: Cloud
     image: str
-    flavor: str
+    flavors: tuple[str, ...]
     chance: random.Random
     accepted: set[str] = field(default_factory=set)
     deleted: set[str] = field(default_factory=set)
@@ -58,7 +59,12 @@ class Traffic:
         return httpx.Client(base_url=f"{self.cloud.url}/compute/v2.1", headers=headers, timeout=20, trust_env=False)
 
     def one_round(self, http: httpx.Client, number: int) -> None:
-        body = {"name": f"fire-{number}", "flavorRef": self.flavor, "imageRef": self.image, "networks": "none"}
+        body = {
+            "name": f"fire-{number}",
+            "flavorRef": self.flavors[number % len(self.flavors)],
+            "imageRef": self.image,
+            "networks": "none",
+        }
         answer = http.post("/servers", json={"server": body})
         if answer.status_code == 202:
             self.accepted.add(answer.json()["server"]["id"])
@@ -80,9 +86,9 @@ def traffic_of() -> Iterator[Callable[[Cloud], Traffic]]:
         cloud.openstack(
             "quota", "set", "--instances", "-1", "--cores", "-1", "--ram", "-1", "admin", cloud="pileus-admin"
         )
-        flavor = sdk.compute.create_flavor(name="fire", ram=64, vcpus=1, disk=1)
-        image = empty_image(cloud)
-        traffic = Traffic(cloud, image, flavor.id, random.Random(SEED))
+        mostly_simulated = [a_flavor(sdk, "required"), a_flavor(sdk, "forbidden")] if cloud.is_distributed else []
+        flavors = (*mostly_simulated[:1] * 7, *(mostly_simulated[1:] or [a_flavor(sdk, None)]))
+        traffic = Traffic(cloud, empty_image(cloud), flavors, random.Random(SEED))
         thread = threading.Thread(target=traffic.run, name="traffic")
         thread.start()
         started.append((traffic, thread))
@@ -92,6 +98,14 @@ def traffic_of() -> Iterator[Callable[[Cloud], Traffic]]:
     for traffic, thread in started:
         traffic.over.set()
         thread.join()
+
+
+def a_flavor(sdk: Connection, simulated: str | None) -> str:
+    """Id of a small flavor; `simulated` says whether it has to be, or must not be, on a simulated host."""
+    flavor = sdk.compute.create_flavor(name=f"fire-{simulated}", ram=64, vcpus=1, disk=1)
+    if simulated is not None:
+        sdk.compute.create_flavor_extra_specs(flavor, {"trait:CUSTOM_PILEUS_SIMULATED": simulated})
+    return str(flavor.id)
 
 
 def empty_image(cloud: Cloud) -> str:
