@@ -205,7 +205,8 @@ class Trial:
         def fail(*_: Any) -> Any:
             raise PlatformError("It fails for good")
 
-        return replace(step, do=fail) if isinstance(step, LocalStep) else replace(step, do=fail)
+        failing: Any = fail
+        return replace(step, do=failing)
 
     def _struck(self, step: Step | LocalStep) -> Step | LocalStep:
         wrap = self._strike_local if isinstance(step, LocalStep) else self._strike
