@@ -45,6 +45,7 @@ def create_app(service: Service) -> FastAPI:
     """The application of one service."""
     app = FastAPI(
         title=service.name,
+        openapi_url=None,  # the documents come from `make docs`; nobody gets the list of all routes without a token
         docs_url=None,
         redoc_url=None,
         lifespan=service.lifespan,
