@@ -207,11 +207,11 @@ def test_networks_must_be_named_since_2_37(world: World) -> None:
 def test_a_path_exists_only_in_its_versions(world: World, method: str, path: str, versions: tuple[int, int]) -> None:
     world.host()
     address = "/v2.1" + path.format(server=world.server())
-    body = {"json": {"flavor": {"description": "d"}}} if method == "PUT" else {}
+    body = {"flavor": {"description": "d"}} if method == "PUT" else None
 
-    inside = [world.admin(f"2.{one}").request(method, address, **body).status_code for one in versions]
+    inside = [world.admin(f"2.{one}").request(method, address, json=body).status_code for one in versions]
     outside = [
-        world.admin(f"2.{one}").request(method, address, **body)
+        world.admin(f"2.{one}").request(method, address, json=body)
         for one in (versions[0] - 1, versions[1] + 1)
         if 1 <= one <= NEWEST
     ]
