@@ -29,13 +29,14 @@ class Hearing:
     """Since when this worker hears what hosts tell: before that, silence means nothing."""
 
     since: datetime | None = None
+    _is_deaf: bool = False
 
     def look(self, kit: Kit) -> None:
         """Call it every few seconds."""
-        if kit.bus.deaf_since() is not None:
-            self.since = kit.now() + timedelta(seconds=kit.rules.grace_s)  # deaf: as if it had only just begun
-        elif self.since is None or self.since > kit.now():
+        is_deaf = kit.bus.deaf_since() is not None
+        if is_deaf or self._is_deaf or self.since is None:
             self.since = kit.now()
+        self._is_deaf = is_deaf
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,400 @@
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+from uuid import UUID, uuid4
+
+import pytest
+from pydantic import SecretStr
+
+from common.bus.bus import Handlers
+from common.bus.memory import MemoryBus
+from common.errors import NotFound, PlatformError, Unauthenticated, Unavailable
+from common.process import Part
+from services.compute.agent.boots import BootMark
+from services.compute.agent.host import Host
+from services.compute.agent.images import HostImages
+from services.compute.agent.main import assemble
+from services.compute.contract import (
+    CacheImage,
+    CompareGuests,
+    CreateGuest,
+    DestroyGuest,
+    GuestChanged,
+    GuestFate,
+    HostAlive,
+    ReadConsole,
+    RebootGuest,
+    RegisterHost,
+    StartGuest,
+    StopGuest,
+)
+from services.compute.core.guests import GuestImage, GuestSpec, PowerState
+from services.compute.drivers.images import ImageCache
+from services.compute.drivers.simulated import SimulatedHypervisor, SimulatedOptions
+from services.compute.settings import AgentSettings
+from tests.harness.waiting import until
+
+BYTES = b"an image" * 500
+IMAGE = GuestImage(id=uuid4(), sha512=hashlib.sha512(BYTES).hexdigest(), size_bytes=len(BYTES), disk_format="raw")
+
+
+class ControlPlane:
+    """Remembers what it was told, and wants what the test says."""
+
+    def __init__(self, bus: MemoryBus) -> None:
+        self.registered: list[str] = []
+        self.alive: list[str] = []
+        self.changes: list[GuestChanged] = []
+        self.compared: list[CompareGuests] = []
+        self.fates: Callable[[CompareGuests], list[GuestFate]] = lambda call: []
+        self.knows_host = True
+        self.is_away = False
+        self._bus = bus
+
+    def serve(self) -> None:
+        handlers = Handlers()
+
+        @handlers.serves(RegisterHost)
+        def register(call: RegisterHost) -> UUID:
+            self._answer()
+            self.registered.append(call.facts.host)
+            self.knows_host = True
+            return uuid4()
+
+        @handlers.serves(HostAlive)
+        def beat(call: HostAlive) -> bool:
+            self._answer()
+            self.alive.append(call.host)
+            return self.knows_host
+
+        @handlers.serves(CompareGuests)
+        def compare(call: CompareGuests) -> list[GuestFate]:
+            self._answer()
+            self.compared.append(call)
+            return self.fates(call)
+
+        @handlers.serves(GuestChanged)
+        def changed(call: GuestChanged) -> None:
+            self._answer()
+            self.changes.append(call)
+
+        self._bus.serve("compute", handlers)
+
+    def _answer(self) -> None:
+        if self.is_away:
+            raise Unavailable("The control plane is away")
+
+
+class Images:
+    def __init__(self) -> None:
+        self.downloads = 0
+        self.refuses = False
+        self.local: Path | None = None
+
+    @contextmanager
+    def download(self, image_id: UUID) -> Iterator[Iterator[bytes]]:
+        if self.refuses:
+            raise Unauthenticated("token")
+        self.downloads += 1
+        yield iter([BYTES])
+
+    def local_path(self, image_id: UUID) -> Path | None:
+        return self.local
+
+
+class World:
+    """An agent of one simulated host, and what is around it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.bus = MemoryBus()
+        self.control = ControlPlane(self.bus)
+        self.images = Images()
+        self.forgotten_tokens = 0
+        self.hypervisor = SimulatedHypervisor(SimulatedOptions(host="sim-1"))
+        cache = ImageCache(directory / "images")
+        self.host = Host(
+            "sim-1", self.hypervisor, HostImages(cache, self.images, forget_token=self._forget, max_bytes=0)
+        )
+        self.settings = AgentSettings(
+            storage=directory, heartbeat_s=0.02, reconcile_s=0.05, service_password=SecretStr("x")
+        )
+        self.part: Part | None = None
+
+    def _forget(self) -> None:
+        self.forgotten_tokens += 1
+
+    def start(self) -> None:
+        self.part = assemble([self.host], self.bus, self.settings)
+        self.part.start()
+
+    def started(self) -> World:
+        self.control.serve()
+        self.start()
+        until(lambda: self.control.compared, within_s=5, every_s=0.01, what="the first comparison")
+        return self
+
+    def close(self) -> None:
+        if self.part is not None:
+            self.part.stop()
+        self.bus.close()
+
+    def a_guest(self) -> UUID:
+        server_id = uuid4()
+        self.bus.call(CreateGuest(guest=a_spec(server_id)), host="sim-1")
+        return server_id
+
+    def state(self, server_id: UUID) -> PowerState | None:
+        try:
+            return self.hypervisor.state(server_id)
+        except NotFound:
+            return None
+
+
+def a_spec(server_id: UUID) -> GuestSpec:
+    return GuestSpec(
+        server_id=server_id, name="web", project_id="p", user_id="u", flavor="tiny", vcpus=1, memory_mib=128,
+        root_gib=1, image=IMAGE,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    yield made
+    made.close()
+
+
+# ---------------------------------------------------------------- calls
+
+
+def test_each_call_is_done_by_the_hypervisor(world: World) -> None:
+    world.started()
+    bus, server_id = world.bus, uuid4()
+
+    states = [
+        bus.call(CreateGuest(guest=a_spec(server_id)), host="sim-1"),
+        bus.call(StopGuest(server_id=server_id), host="sim-1"),
+        bus.call(StartGuest(server_id=server_id), host="sim-1"),
+        bus.call(RebootGuest(server_id=server_id), host="sim-1"),
+    ]
+    console = bus.call(ReadConsole(server_id=server_id), host="sim-1")
+    bus.call(DestroyGuest(server_id=server_id), host="sim-1")
+
+    assert states == [PowerState.RUNNING, PowerState.SHUTDOWN, PowerState.RUNNING, PowerState.RUNNING]
+    assert "rebooting" in console
+    assert world.state(server_id) is None
+
+
+def test_an_image_is_fetched_once(world: World) -> None:
+    world.started()
+
+    fetched = [world.bus.call(CacheImage(image=IMAGE), host="sim-1") for _ in range(3)]
+
+    assert fetched == [True, False, False] and world.images.downloads == 1
+
+
+def test_an_image_on_this_machine_is_not_downloaded(world: World) -> None:
+    world.started()
+    world.images.local = world.directory / "store"
+    world.images.local.write_bytes(BYTES)
+
+    world.bus.call(CacheImage(image=IMAGE), host="sim-1")
+
+    assert world.images.downloads == 0
+
+
+def test_a_token_that_is_not_taken_is_renewed_for_the_next_try(world: World) -> None:
+    world.started()
+    world.images.refuses = True
+
+    with pytest.raises(Unavailable):
+        world.bus.call(CacheImage(image=IMAGE), host="sim-1")
+
+    assert world.forgotten_tokens == 1
+
+
+def test_calls_for_one_guest_take_turns_and_others_do_not_wait(world: World) -> None:
+    world.started()
+    slow, other = world.a_guest(), world.a_guest()
+    world.hypervisor.faults.hang_next("stop")
+    stopping = Thread(target=lambda: world.bus.call(StopGuest(server_id=slow), host="sim-1"))
+    stopping.start()
+    until(lambda: world.host.is_at_work_on(slow), within_s=5, every_s=0.01)
+    ended = Event()
+
+    def start_slow() -> None:
+        world.bus.call(StartGuest(server_id=slow), host="sim-1")
+        ended.set()
+
+    starting = Thread(target=start_slow)
+    starting.start()
+    other_state = world.bus.call(RebootGuest(server_id=other), host="sim-1", timeout_s=5)
+    waited = not ended.wait(0.1)
+    world.hypervisor.faults.release()
+    stopping.join(5)
+    starting.join(5)
+
+    assert other_state is PowerState.RUNNING
+    assert waited and ended.is_set()
+    assert world.state(slow) is PowerState.RUNNING
+
+
+def test_a_stopping_agent_finishes_what_it_holds_and_begins_nothing(world: World) -> None:
+    world.started()
+    server_id, other = world.a_guest(), world.a_guest()
+    world.hypervisor.faults.hang_next("stop")
+    answers: list[PowerState] = []
+    call = Thread(target=lambda: answers.append(world.bus.call(StopGuest(server_id=server_id), host="sim-1")))
+    call.start()
+    until(lambda: world.host.is_at_work_on(server_id), within_s=5, every_s=0.01)
+    assert world.part is not None
+
+    stopping = Thread(target=world.part.stop)
+    stopping.start()
+    until(lambda: world.host._is_closing, within_s=5, every_s=0.01)
+    with pytest.raises(Unavailable):
+        world.bus.call(StartGuest(server_id=other), host="sim-1")
+    world.hypervisor.faults.release()
+    call.join(5)
+    stopping.join(5)
+
+    assert answers == [PowerState.SHUTDOWN]
+
+
+# ---------------------------------------------------------------- presence
+
+
+def test_a_host_registers_once_the_control_plane_answers(world: World) -> None:
+    world.start()
+
+    world.control.serve()
+
+    until(lambda: world.control.registered == ["sim-1"], within_s=5, every_s=0.01, what="registering")
+    until(lambda: len(world.control.alive) > 3, within_s=5, every_s=0.01, what="heartbeats")
+
+
+def test_a_host_that_was_forgotten_registers_again(world: World) -> None:
+    world.started()
+
+    world.control.knows_host = False
+
+    until(lambda: len(world.control.registered) == 2, within_s=5, every_s=0.01, what="registering again")
+
+
+def test_a_host_whose_hypervisor_is_away_gives_no_sign_of_life_and_compares_when_it_is_back(world: World) -> None:
+    world.settings = world.settings.model_copy(update={"reconcile_s": 1000})
+    world.started()
+    before = len(world.control.compared)
+    for _ in range(20):
+        world.hypervisor.faults.fail_next("ping", Unavailable("libvirt is away"))
+
+    until(lambda: len(world.control.compared) > before, within_s=5, every_s=0.01, what="a comparison")
+
+
+def test_nothing_is_lost_while_the_control_plane_is_away(world: World) -> None:
+    world.started()
+    server_id = world.a_guest()
+    world.control.is_away = True
+    world.hypervisor.happen(server_id, PowerState.SHUTDOWN)
+
+    world.control.is_away = False
+
+    found = until(lambda: world.control.changes, within_s=10, every_s=0.01, what="the change")
+    assert (found[0].server_id, found[0].power_state) == (server_id, PowerState.SHUTDOWN)
+
+
+def test_what_the_agent_did_itself_is_not_told_as_a_change(world: World) -> None:
+    world.started()
+    quiet, loud = world.a_guest(), world.a_guest()
+
+    world.bus.call(StopGuest(server_id=quiet), host="sim-1")
+    world.hypervisor.happen(loud, PowerState.CRASHED)
+
+    changes = until(lambda: world.control.changes, within_s=5, every_s=0.01)
+    assert [change.server_id for change in changes] == [loud]
+
+
+# ---------------------------------------------------------------- comparison
+
+
+def test_guests_are_brought_to_what_the_control_plane_wants(world: World) -> None:
+    world.started()
+    unwanted, ended, left_alone = world.a_guest(), world.a_guest(), world.a_guest()
+    for server_id in (ended, left_alone):
+        world.bus.call(StopGuest(server_id=server_id), host="sim-1")
+
+    world.control.fates = lambda call: [
+        GuestFate(server_id=unwanted, fate="remove"),
+        GuestFate(server_id=ended, fate="run"),
+        GuestFate(server_id=left_alone, fate="keep"),
+    ]
+
+    until(lambda: world.state(unwanted) is None, within_s=5, every_s=0.01, what="the removal")
+    until(lambda: world.state(ended) is PowerState.RUNNING, within_s=5, every_s=0.01, what="the start")
+    assert world.state(left_alone) is PowerState.SHUTDOWN
+
+
+def test_a_guest_that_should_be_here_and_is_not_is_told_as_gone(world: World) -> None:
+    world.started()
+    lost = uuid4()
+
+    world.control.fates = lambda call: [GuestFate(server_id=lost, fate="keep")]
+
+    [change, *_] = until(lambda: world.control.changes, within_s=5, every_s=0.01)
+    assert (change.server_id, change.power_state) == (lost, None)
+
+
+def test_one_guest_that_cannot_be_repaired_does_not_keep_the_others_from_it(world: World) -> None:
+    world.started()
+    stuck, unwanted = world.a_guest(), world.a_guest()
+    for _ in range(100):
+        world.hypervisor.faults.fail_next("start", PlatformError("broken disk"))
+
+    world.control.fates = lambda call: [
+        GuestFate(server_id=stuck, fate="run"), GuestFate(server_id=unwanted, fate="remove"),
+    ]  # fmt: skip
+
+    until(lambda: world.state(unwanted) is None, within_s=5, every_s=0.01, what="the removal")
+
+
+def test_only_a_new_boot_of_the_machine_is_told_as_one(tmp_path: Path) -> None:
+    boot_id = tmp_path / "boot_id"
+    boot_id.write_text("first")
+    mark = BootMark(tmp_path / "state" / "mark", boot_id)
+
+    fresh = mark.is_new()
+    mark.keep()
+    same = mark.is_new()
+    boot_id.write_text("second")
+    restarted = mark.is_new()
+
+    assert (fresh, same, restarted) == (False, False, True)
+
+
+def test_after_a_restart_of_the_machine_it_is_asked_what_should_run(world: World) -> None:
+    (world.directory / "sim-1.boot").write_text("another boot")
+
+    world.started()
+
+    assert world.control.compared[0].after_boot
+    until(lambda: not world.control.compared[-1].after_boot, within_s=5, every_s=0.01, what="an ordinary comparison")
+
+
+# ---------------------------------------------------------------- rooms
+
+
+def test_the_agent_never_loads_a_database() -> None:
+    look = (
+        "import sys, services.compute.agent.main; print([m for m in sys.modules if m in ('sqlalchemy', 'common.db')])"
+    )
+
+    found = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+
+    assert found.stdout.strip() == "[]"

@@ -1,0 +1,3 @@
+from tests.unit.compute.sagas.conftest import world
+
+__all__ = ["world"]

@@ -1,0 +1,186 @@
+"""What the control plane makes of what hosts tell."""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid4
+
+import pytest
+
+from common.saga.store import Sagas
+from services.compute.contract import CompareGuests, GuestChanged, HostAlive, RegisterHost
+from services.compute.core.guests import GuestFound, PowerState
+from services.compute.core.states import VmState
+from services.compute.db.hosts import Hosts
+from services.compute.db.tables import SAGAS
+from services.compute.sagas import DELETE_SERVER, STOP_SERVER, DeleteServer, StopServer
+from tests.harness.compute import ComputeWorld
+
+
+def changed(world: ComputeWorld, server_id: UUID, state: PowerState | None) -> None:
+    world.clock.advance(30)
+    host = world.server(server_id).host or "sim-1"
+    world.bus.call(GuestChanged(host=host, server_id=server_id, power_state=state, at=world.clock.now()))
+
+
+def compared(world: ComputeWorld, host: str, *, after_boot: bool = False) -> dict[UUID, str]:
+    world.clock.advance(30)
+    hypervisor = world.hosts[host]
+    call = CompareGuests(host=host, guests=hypervisor.guests(), after_boot=after_boot, at=world.clock.now())
+    return {fate.server_id: fate.fate for fate in world.bus.call(call)}
+
+
+# fmt: off
+SEEN = [
+    # state before,     what was seen,         state after,       power state,           in the timeline
+    (VmState.ACTIVE,  PowerState.SHUTDOWN, VmState.STOPPED, PowerState.SHUTDOWN, "stop"),
+    (VmState.ACTIVE,  PowerState.CRASHED,  VmState.STOPPED, PowerState.SHUTDOWN, "stop"),
+    (VmState.ACTIVE,  PowerState.PAUSED,   VmState.ACTIVE,  PowerState.PAUSED,   None),
+    (VmState.STOPPED, PowerState.RUNNING,  VmState.ACTIVE,  PowerState.RUNNING,  "start"),
+    (VmState.ACTIVE,  None,                VmState.ERROR,   PowerState.NOSTATE,  "lost"),
+    (VmState.ERROR,   PowerState.SHUTDOWN, VmState.ERROR,   PowerState.SHUTDOWN, None),
+    (VmState.ERROR,   None,                VmState.ERROR,   PowerState.RUNNING,  None),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("before", "seen", "after", "power", "action"), SEEN)
+def test_a_guest_that_changed_by_itself_changes_its_server(
+    world: ComputeWorld, before: str, seen: PowerState | None, after: str, power: PowerState, action: str | None
+) -> None:
+    server_id = world.a_booted_server()
+    world.change(server_id, vm_state=before)
+
+    changed(world, server_id, seen)
+
+    server = world.server(server_id)
+    assert (server.vm_state, server.power_state) == (after, power)
+    with world.database.reading() as session:
+        actions = [row.action for row in Sagas(session, SAGAS).of_resource(server_id)]
+    assert actions == ([action] if action else []) + ["create"]
+    assert before == VmState.ERROR or (server.fault is None) == (after != VmState.ERROR)
+
+
+def test_a_change_is_not_heeded_while_a_saga_is_at_work(world: ComputeWorld) -> None:
+    server_id = world.a_booted_server()
+    world.begin(STOP_SERVER, StopServer(server_id=server_id))
+
+    changed(world, server_id, PowerState.SHUTDOWN)
+
+    assert world.server(server_id).vm_state == VmState.ACTIVE
+
+
+def test_a_change_that_was_seen_before_the_server_last_changed_is_old_news(world: ComputeWorld) -> None:
+    server_id = world.a_booted_server()
+    seen_at = world.clock.now()
+    world.clock.advance(60)
+    world.change(server_id, updated_at=world.clock.now())
+    host = world.server(server_id).host or ""
+
+    world.bus.call(GuestChanged(host=host, server_id=server_id, power_state=PowerState.SHUTDOWN, at=seen_at))
+
+    assert world.server(server_id).vm_state == VmState.ACTIVE
+
+
+def test_only_the_host_that_a_server_is_on_has_a_say(world: ComputeWorld) -> None:
+    server_id = world.a_booted_server()
+    [other] = [name for name in world.hosts if name != world.server(server_id).host][:1]
+
+    world.bus.call(GuestChanged(host=other, server_id=server_id, power_state=None, at=world.clock.now()))
+
+    assert world.server(server_id).vm_state == VmState.ACTIVE
+
+
+# ---------------------------------------------------------------- comparison
+
+
+def test_a_guest_of_a_deleted_server_is_to_be_removed(world: ComputeWorld) -> None:
+    server_id = world.a_booted_server()
+    host = world.server(server_id).host or ""
+    world.hosts[host].faults.fail_next("destroy", RuntimeError("no"))
+    world.begin(DELETE_SERVER, DeleteServer(server_id=server_id))
+    world.engine.run_due()
+
+    fates = compared(world, host)
+
+    assert world.server(server_id).vm_state == VmState.DELETED
+    assert fates == {server_id: "remove"}
+
+
+def test_a_guest_of_a_server_on_another_host_is_to_be_removed(world: ComputeWorld) -> None:
+    server_id = world.a_booted_server()
+    host = world.server(server_id).host or ""
+    world.change(server_id, host="elsewhere")
+
+    assert compared(world, host) == {server_id: "remove"}
+
+
+def test_a_guest_without_any_server_is_kept(world: ComputeWorld) -> None:
+    call = CompareGuests(
+        host="sim-1",
+        guests=[GuestFound(server_id=uuid4(), power_state=PowerState.RUNNING)],
+        leftovers=[uuid4()],
+        at=world.clock.now(),
+    )
+
+    assert world.bus.call(call) == []
+
+
+def test_guests_that_ran_before_the_machine_was_restarted_run_again(world: ComputeWorld) -> None:
+    ran, stopped = world.a_booted_server(wanted_zone="nova:sim-1"), world.a_booted_server(wanted_zone="nova:sim-1")
+    world.do(STOP_SERVER, StopServer(server_id=stopped))
+    world.hosts["sim-1"].happen(ran, PowerState.SHUTDOWN)
+
+    fates = compared(world, "sim-1", after_boot=True)
+
+    assert fates == {ran: "run"}
+    assert world.server(ran).vm_state == VmState.ACTIVE
+
+
+def test_a_guest_that_ended_unheard_is_found_by_comparison(world: ComputeWorld) -> None:
+    server_id = world.a_booted_server(wanted_zone="nova:sim-1")
+    world.hosts["sim-1"].happen(server_id, PowerState.SHUTDOWN)
+
+    compared(world, "sim-1")
+
+    assert world.server(server_id).vm_state == VmState.STOPPED
+
+
+def test_a_missing_guest_is_asked_for_again_before_it_counts_as_lost(world: ComputeWorld) -> None:
+    server_id = world.a_booted_server(wanted_zone="nova:sim-1")
+    world.hosts["sim-1"].destroy(server_id)
+
+    fates = compared(world, "sim-1")
+
+    assert fates == {server_id: "keep"} and world.server(server_id).vm_state == VmState.ACTIVE
+    world.reconcile()
+    assert world.server(server_id).vm_state == VmState.ERROR
+
+
+# ---------------------------------------------------------------- hosts
+
+
+def test_an_unknown_host_is_asked_to_register(world: ComputeWorld) -> None:
+    known = world.bus.call(HostAlive(host="sim-1", at=world.clock.now()))
+    unknown = world.bus.call(HostAlive(host="sim-9", at=world.clock.now()))
+
+    assert (known, unknown) == (True, False)
+
+
+def test_a_heartbeat_keeps_a_host_up(world: ComputeWorld) -> None:
+    world.clock.listeners.clear()
+    world.clock.advance(59)
+    world.bus.call(HostAlive(host="sim-1", at=world.clock.now()))
+    world.clock.advance(2)
+
+    with world.database.reading() as session:
+        up = [name for name in world.hosts if Hosts(session).is_up(name, seen_after=world.kit.seen_after())]
+
+    assert up == ["sim-1"]
+
+
+def test_registering_twice_gives_the_same_id(world: ComputeWorld) -> None:
+    facts = world.hosts["sim-1"].facts()
+
+    ids = {world.bus.call(RegisterHost(facts=facts)) for _ in range(3)}
+
+    assert len(ids) == 1

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import select, update
+
+from services.compute.core.states import VmState
+from services.compute.db.tables import SAGAS, ServerRow, ServiceRow
+from services.compute.sagas import BOOT_SERVER, DELETE_SERVER, BootServer, DeleteServer
+from services.compute.sagas.kit import Kit
+from services.compute.worker.housekeeping import Hearing, Housekeeping
+from tests.harness.compute import ComputeWorld
+
+
+def a_housekeeping(world: ComputeWorld, *, keep_days: float = 30) -> Housekeeping:
+    return Housekeeping(world.kit, Hearing(), timedelta(days=keep_days), host="control-1")
+
+
+def test_the_worker_shows_as_conductor_and_scheduler(world: ComputeWorld) -> None:
+    for _ in range(2):
+        a_housekeeping(world).beat()
+
+    with world.database.reading() as session:
+        rows = session.execute(select(ServiceRow.binary, ServiceRow.zone).where(ServiceRow.host == "control-1")).all()
+    assert sorted(tuple(row) for row in rows) == [("nova-conductor", "internal"), ("nova-scheduler", "internal")]
+
+
+def test_a_claim_without_a_server_is_released(world: ComputeWorld) -> None:
+    server_id = world.a_booted_server()
+    with world.database.transaction() as session:
+        session.execute(update(ServerRow).where(ServerRow.id == server_id).values(deleted_at=world.clock.now()))
+
+    a_housekeeping(world).tidy()
+
+    assert world.claims() == {}
+
+
+def test_a_claim_of_a_running_boot_is_left_alone(world: ComputeWorld) -> None:
+    server_id = world.a_booted_server()
+
+    a_housekeeping(world).tidy()
+
+    assert server_id in world.claims()
+
+
+def test_a_server_that_nothing_is_at_work_on_goes_into_error(world: ComputeWorld) -> None:
+    abandoned, at_work = world.a_booted_server(), world.a_server()
+    world.change(abandoned, task_state="powering-off")
+    world.begin(BOOT_SERVER, BootServer(server_id=at_work))
+    world.clock.advance(600)
+
+    a_housekeeping(world).tidy()
+
+    server = world.server(abandoned)
+    assert (server.vm_state, server.task_state) == (VmState.ERROR, None)
+    assert "powering-off" in str(server.fault)
+    assert world.server(at_work).vm_state == VmState.BUILDING
+
+
+def test_what_is_old_is_forgotten(world: ComputeWorld) -> None:
+    old, recent = world.a_booted_server(), world.a_booted_server()
+    world.do(DELETE_SERVER, DeleteServer(server_id=old))
+    world.clock.advance(10 * 86_400)
+    world.do(DELETE_SERVER, DeleteServer(server_id=recent))
+
+    a_housekeeping(world, keep_days=5).tidy()
+
+    with world.database.reading() as session:
+        assert list(session.scalars(select(ServerRow.id))) == [recent]
+        assert set(session.scalars(select(SAGAS.sagas.resource_id))) == {recent}
+
+
+def test_after_being_deaf_hosts_have_time_to_be_heard(world: ComputeWorld) -> None:
+    deaf: list[datetime] = []
+    world.bus.deaf_since = lambda: deaf[0] if deaf else None  # type: ignore[method-assign]
+    hearing = Hearing(since=world.clock.now())
+    kit = Kit(world.database, world.bus, world.rules, world.clock.now, hears_since=lambda: hearing.since)
+    world.clock.listeners.clear()
+    world.clock.advance(3600)
+
+    while_hearing = kit.is_down("sim-1")
+    deaf.append(world.clock.now())
+    hearing.look(kit)
+    while_deaf = kit.is_down("sim-1")
+    deaf.clear()
+    world.clock.advance(600)
+    hearing.look(kit)
+    just_back = kit.is_down("sim-1")
+    world.clock.advance(21)
+    hearing.look(kit)
+    long_back = kit.is_down("sim-1")
+
+    assert (while_hearing, while_deaf, just_back, long_back) == (True, False, False, True)
