@@ -38,9 +38,9 @@ class ServerStates:
 
     def change(self, server_id: UUID, at: datetime, **values: Any) -> ServerRow:
         """Set columns; the row.  NotFound"""
-        return self.set(self.locked(server_id), at, **values)
+        return self.assign(self.locked(server_id), at, **values)
 
-    def set(self, server: ServerRow, at: datetime, **values: Any) -> ServerRow:
+    def assign(self, server: ServerRow, at: datetime, **values: Any) -> ServerRow:
         """The same of a row that is locked already."""
         for name, value in values.items():
             setattr(server, name, value)

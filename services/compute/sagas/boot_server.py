@@ -41,7 +41,7 @@ def claim_host(run: Run[BootServer], kit: Kit, session: Session) -> str:
     except NoCapacity as error:
         earlier = f" The host tried last said: {run.error}" if run.excluded and run.error else ""
         raise NoCapacity(error.message + earlier) from error
-    states.set(server, kit.now(), host=found.host, zone=found.zone, task_state=SPAWNING)
+    states.assign(server, kit.now(), host=found.host, zone=found.zone, task_state=SPAWNING)
     kit.tell(run, server)
     return found.host
 
