@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
+import orjson
 from fastapi import APIRouter, Depends, Request, Response
 
 from common.errors import InvalidInput, NotFound, Unsupported
@@ -14,6 +16,7 @@ from services.compute.api.faults import NO_SUCH_PATH
 from services.compute.api.microversions import NEWEST, Asked
 from services.compute.api.queries import must_be_known
 
+NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 MEDIA_TYPES = ("application/json", "application/vnd.openstack.compute+json")
 
 
@@ -40,9 +43,19 @@ async def body_of(request: Request) -> Any:
     if kind and kind not in MEDIA_TYPES:
         raise Unsupported("Unsupported Content-Type")
     try:
-        return strict_json(data)
+        return storable(strict_json(data))
     except InvalidInput as error:
         raise InvalidInput("Malformed request body") from error
+
+
+def storable(body: Any) -> Any:
+    """The body, if every text in it can be kept: no NUL, no half of a surrogate pair, no number past 64 bits.  InvalidInput"""
+    try:
+        if NUL.search(orjson.dumps(body)):
+            raise InvalidInput("A text in the body holds a NUL")
+    except TypeError as error:
+        raise InvalidInput("The body holds what no database can") from error
+    return body
 
 
 Version = Annotated[int, Depends(version_of)]

@@ -55,6 +55,35 @@ def test_names_that_could_mislead_are_refused_and_nothing_is_left(world: World, 
     assert world.alice.get("/v2.1/servers").json() == {"servers": []}
 
 
+@pytest.mark.parametrize(
+    "text", ["a\\u0000b", "\\ud83d", "\\udc00\\ud83d"], ids=["NUL", "half a pair", "turned around"]
+)
+@pytest.mark.parametrize(
+    "order",
+    [
+        {"server": {"adminPass": "MARK"}},
+        {"server": {"metadata": {"k": "MARK"}}},
+        {"server": {"metadata": {"MARK": "v"}}},
+        {"os:scheduler_hints": {"mine": ["MARK"]}},
+    ],
+)
+def test_text_that_no_database_holds_is_refused_wherever_it_stands(
+    world: World, order: dict[str, Any], text: str
+) -> None:
+    whole = world.order(**order.get("server", {})) | {key: order[key] for key in order if key != "server"}
+    body = json.dumps(whole).replace("MARK", text)
+
+    answer = world.alice.post("/v2.1/servers", content=body.encode(), headers={"content-type": "application/json"})
+
+    assert answer.json() == {"badRequest": {"code": 400, "message": "Malformed request body"}}
+
+
+def test_a_backslash_before_zeros_is_only_a_backslash(world: World) -> None:
+    server_id = world.server(metadata={"k": "\\u0000"})
+
+    assert world.row(server_id).attributes == {"k": "\\u0000"}
+
+
 def orjson_or_json(body: Any) -> bytes:
     """A lone surrogate can be written in JSON, but not by every encoder."""
     try:
