@@ -66,7 +66,7 @@ class ServerStates:
         """Those of them that are servers, or were."""
         return set(self._session.scalars(select(ServerRow.id).where(ServerRow.id.in_(server_ids))))
 
-    def all_ids(self) -> Select[tuple[UUID]]:
+    def all_ids(self) -> Select[Any]:
         """Query of all servers that are not deleted."""
         return select(ServerRow.id).where(ServerRow.deleted_at.is_(None))
 
