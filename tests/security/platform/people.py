@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -50,9 +51,7 @@ class Person:
         """A new image, and the answer to its upload."""
         body = {"name": "an image", "disk_format": disk_format, "container_format": "bare"} | more
         image = self.made("/image/v2/images", body)
-        answer = self.ask(
-            "PUT", f"/image/v2/images/{image['id']}/file", content=data, headers={"content-type": BYTES}
-        )
+        answer = self.ask("PUT", f"/image/v2/images/{image['id']}/file", content=data, headers={"content-type": BYTES})
         return image, answer
 
     def first_image(self) -> str:
@@ -75,12 +74,16 @@ class Person:
         return self.settled(server["id"]) | {"adminPass": server["adminPass"]}
 
     def settled(self, server_id: str, *, within_s: float = 90) -> dict[str, Any]:
-        return until(lambda: self._ended(server_id), within_s=within_s, every_s=0.1, what="the end of the boot")
+        until(lambda: self._ended(server_id), within_s=within_s, every_s=0.1, what="the end of the boot")
+        return self._seen(server_id)
 
-    def _ended(self, server_id: str) -> dict[str, Any] | None:
+    def _ended(self, server_id: str) -> bool:
+        return self._seen(server_id)["status"] in ("ACTIVE", "ERROR")
+
+    def _seen(self, server_id: str) -> dict[str, Any]:
         answer = self.ask("GET", f"/compute/v2.1/servers/{server_id}", headers=microversion(NEWEST))
         server: dict[str, Any] = answer.json()["server"]
-        return server if server["status"] in ("ACTIVE", "ERROR") else None
+        return server
 
 
 def microversion(version: str) -> dict[str, str]:
@@ -121,6 +124,11 @@ def town_of(cloud: Cloud) -> Iterator[Town]:
 
 def settings_of(cloud: Cloud) -> dict[str, Any]:
     return tomllib.loads((cloud.data / "pileus.toml").read_text())
+
+
+def storage_of(cloud: Cloud) -> Path:
+    """Where its hosts keep disks, consoles and cached images; not always below the data directory."""
+    return Path(settings_of(cloud)["agent"]["storage"])
 
 
 def sign_in(http: httpx.Client, name: str, password: str, project: str) -> httpx.Response:

@@ -14,6 +14,7 @@ from cli import parts, settings_file
 from cli.places import Places
 from common.http.inprocess import Inside
 from common.process import Surroundings
+from common.settings import PlatformSettings
 
 HEALTH = {"/healthz", "/readyz", "/metrics"}  # answered by each process for itself
 
@@ -78,7 +79,7 @@ def _settings(directory: Path) -> Path:
 
 
 def _applications(settings: Path) -> Mapping[str, FastAPI]:
-    plain = parts.PlatformSettings.read(settings)
+    plain = PlatformSettings.read(settings)
     bus = parts.bus_of(plain)
     surroundings = Surroundings(platform=plain, settings_file=settings, bus=bus, inside=Inside())
     found: dict[str, FastAPI] = {}

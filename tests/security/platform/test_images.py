@@ -17,7 +17,7 @@ import pytest
 from tests.harness.clouds import Cloud, run
 from tests.harness.waiting import until
 from tests.security.image.crafted import a_qcow2, a_sparse_vmdk, a_vmdk_descriptor
-from tests.security.platform.people import BYTES, PATCH, Person
+from tests.security.platform.people import BYTES, PATCH, Person, storage_of
 
 IMAGES, SERVERS = "/image/v2/images", "/compute/v2.1/servers"
 EIB, GIB, MIB = 1 << 60, 1 << 30, 1 << 20
@@ -26,7 +26,7 @@ CLUSTER = 65536
 
 def files_of(cloud: Cloud) -> set[Path]:
     """Whole or arriving: every file that holds an image's bytes, in the store and in hosts' caches."""
-    folders = [cloud.data / "images", cloud.data / "guests"]
+    folders = [cloud.data / "images", storage_of(cloud)]
     return {path for folder in folders for path in folder.rglob("*") if path.is_file() and "locks" not in path.parts}
 
 
@@ -174,7 +174,7 @@ def test_i14_a_server_does_not_start_from_bytes_that_were_changed_in_the_store(s
     assert server["status"] == "ERROR"
     assert str(simulated.data) not in server["fault"]["message"]
     recorded = bob.ask("GET", f"{IMAGES}/{image['id']}").json()["os_hash_value"]
-    assert recorded and not (simulated.data / "guests" / "images" / recorded).exists()
+    assert recorded and not (storage_of(simulated) / "images" / recorded).exists()
     bob.ask("DELETE", f"{SERVERS}/{server['id']}")
 
 
@@ -210,7 +210,10 @@ def test_i16_no_header_makes_an_upload_longer_than_it_says(simulated: Cloud, bob
     path = f"{IMAGES}/{image['id']}/file"
 
     claimed = bob.ask(
-        "PUT", path, content=b"x" * 1000, headers={"content-type": BYTES, "x-image-meta-size": "1", "x-openstack-image-size": "1"}
+        "PUT",
+        path,
+        content=b"x" * 1000,
+        headers={"content-type": BYTES, "x-image-meta-size": "1", "x-openstack-image-size": "1"},
     )
 
     shown = bob.ask("GET", f"{IMAGES}/{image['id']}").json()

@@ -28,7 +28,9 @@ ODD_SEGMENTS = (
     "x", "-1", "0", "9" * 40, "a" * 2000, "a\0b", "a\r\nb", "' OR 1=1 --", "%n{{7*7}}$(id)", "\u202e\U0001f600",
     "*", "..%2f..%2fetc", str(uuid4()), uuid4().hex, "\udcff",
 )  # fmt: skip
-LEAKS = re.compile(r'Traceback|File "/|sqlalchemy|sqlite3|psycopg|\bSELECT\b|\bINSERT INTO\b|pydantic|/databases/', re.I)
+LEAKS = re.compile(
+    r'Traceback|File "/|sqlalchemy|sqlite3|psycopg|\bSELECT\b|\bINSERT INTO\b|pydantic|/databases/', re.I
+)
 REQUEST_ID = re.compile(r"req-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -122,7 +124,14 @@ def test_k3_nobody_is_answered_with_a_token_that_is_none(routes: list[Route], al
 
 
 def test_c8_no_path_and_no_query_is_an_error_of_ours(routes: list[Route], town: Town) -> None:
-    queries = ("?limit=-1", "?limit=99999999999999999999", "?limit=x", "?marker=%FF%00", "?sort_key=password", "?name=%00")
+    queries = (
+        "?limit=-1",
+        "?limit=99999999999999999999",
+        "?limit=x",
+        "?marker=%FF%00",
+        "?sort_key=password",
+        "?name=%00",
+    )
 
     def asked(route: Route) -> list[str]:
         segments = ODD_SEGMENTS if route.parameters else ()

@@ -79,6 +79,7 @@ def _remembered(connection: libvirt.virConnect, answers: Path, account: int) -> 
             return bool(known["kvm"])
     works = _is_offered(connection) and _runs_with_kvm(connection, answers.parent, account)
     answers.write_text(json.dumps({**now, "kvm": works}))
+    answers.chmod(0o600)
     return works
 
 

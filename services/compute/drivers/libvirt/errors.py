@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -36,6 +37,8 @@ MEANING: dict[int, type[PlatformError]] = {
 }
 # fmt: on
 
+_PATH = re.compile(r"(?<=')/[^']*(?=')|(?<=\")/[^\"]*(?=\")|(?<![^\s(=:])/[^\s'\",;:)]+")
+
 
 @contextmanager
 def plain_errors(**facts: object) -> Iterator[None]:
@@ -48,7 +51,13 @@ def plain_errors(**facts: object) -> Iterator[None]:
 
 def plain(error: libvirt.libvirtError, **facts: object) -> PlatformError:
     kind = MEANING.get(error.get_error_code(), PlatformError)
-    return kind(str(error.get_error_message()), **facts)
+    said = str(error.get_error_message())
+    return kind(without_paths(said), said=said, **facts)
+
+
+def without_paths(said: str) -> str:
+    """For owners of servers: what went wrong, not where this host keeps things."""
+    return _PATH.sub("…", said)
 
 
 def is_about(error: libvirt.libvirtError, *codes: int) -> bool:
