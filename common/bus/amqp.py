@@ -6,6 +6,7 @@ Unavailable (their sagas try again), loses events, and is found again with back-
 
 from __future__ import annotations
 
+import logging
 import threading
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -27,6 +28,9 @@ from common.settings import PlatformSettings
 R = TypeVar("R")
 M = TypeVar("M", bound=BaseModel)
 
+log = logging.getLogger(__name__)
+
+REPLY_PAUSES_S = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
 FIRST_CONNECTION_S = 3.0  # a process that was just started may ask before it is connected
 
 
@@ -39,7 +43,7 @@ class AmqpBus:
         self._publisher, self._outbox = Publisher(self._url, self._key), Outbox()
         self._pending: dict[UUID, Future[Reply]] = {}
         self._intakes: list[Intake] = []
-        self._lock = threading.Lock()
+        self._lock, self._over = threading.Lock(), threading.Event()
         self._reply_to: str | None = None
         self._reply_intake: Intake | None = None
 
@@ -87,6 +91,7 @@ class AmqpBus:
         return min(times, default=None)
 
     def close(self) -> None:
+        self._over.set()
         for intake in self._intakes:
             intake.close()
         self._outbox.close()
@@ -134,10 +139,14 @@ class AmqpBus:
                 future.set_exception(Unavailable("The message broker was lost; whether it was done is unknown"))
 
     def _answer(self, reply: Reply, reply_to: str) -> None:
-        try:
-            self._publisher.publish(_bytes(reply), exchange=None, key=reply_to)
-        except Unavailable:
-            pass  # the caller asks again when it finds that the broker was away
+        """Send the reply, if need be when the broker is back; one that is lost costs its caller the whole timeout."""
+        for pause_s in REPLY_PAUSES_S:
+            try:
+                self._publisher.publish(_bytes(reply), exchange=None, key=reply_to)
+                return
+            except Unavailable:
+                self._over.wait(pause_s)
+        log.warning("reply lost", extra={"call_id": str(reply.id)})
 
     def _may_try_again(self, delivery: Delivery, queue: str) -> bool:
         """A message that came back because its process died is counted: it may be what kills them.

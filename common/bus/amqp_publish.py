@@ -87,12 +87,14 @@ class Publisher:
         must_arrive: bool = False,
         headers: dict[str, Any] | None = None,
     ) -> None:
-        """Returns when the broker has it.  Unavailable; `must_arrive`: also if no queue is there."""
+        """Returns when the broker has it, which may be twice.  Unavailable; `must_arrive`: also if no queue is there."""
         if len(body) > LARGEST_MESSAGE:
             raise InvalidInput("The message is too large for the bus", size=len(body))
         signed = (headers or {}) | {SIGNATURE: sign(body, self._key)}
-        with self._sender() as sender:
-            arrived = sender.send(body, signed, exchange=exchange, key=key, must_arrive=must_arrive)
+        try:
+            arrived = self._send(body, signed, exchange, key, must_arrive)
+        except Unavailable:  # perhaps only this connection broke, when the broker restarted: a new one tells
+            arrived = self._send(body, signed, exchange, key, must_arrive)
         if not arrived:
             raise Unavailable(f"Nobody serves {key}")
 
@@ -100,6 +102,10 @@ class Publisher:
         for _ in range(CONNECTIONS):
             if (sender := self._idle.get()) is not None:
                 sender.close()
+
+    def _send(self, body: bytes, headers: dict[str, Any], exchange: Exchange | None, key: str, must: bool) -> bool:
+        with self._sender() as sender:
+            return sender.send(body, headers, exchange=exchange, key=key, must_arrive=must)
 
     @contextmanager
     def _sender(self) -> Iterator[_Sender]:
@@ -115,7 +121,7 @@ class Publisher:
         finally:
             if kept is None and sender is not None:
                 sender.close()
-            self._idle.put(kept)
+            self._idle.put(kept)  # last in, first out: after a failure the next use connects anew
 
 
 class Outbox:

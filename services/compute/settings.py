@@ -41,7 +41,7 @@ class ComputeSettings(Section):
     grace_s: float = Field(20, description="After a start or loss of the bus, hosts have this long to be heard", ge=0)
     keep_history_days: float = Field(30, description="Days that timelines and deleted servers are kept", gt=0)
 
-    worker_threads: int = Field(16, description="Sagas that one worker process runs at once", ge=1)
+    worker_threads: int = Field(64, description="Sagas that one worker process runs at once", ge=1)
 
     def quotas(self) -> dict[str, int]:
         """Resource -> what a project may have of it by default."""
@@ -65,7 +65,7 @@ class AgentSettings(Section):
     )
     memory_reserved_mib: int = Field(512, description="MiB of memory kept for the host itself", ge=0)
     image_cache_gib: int = Field(20, description="GiB that cached images may take while no guest uses them", ge=0)
-    threads: int = Field(16, description="Calls that one host answers at the same time", ge=1)
+    threads: int = Field(64, description="Calls that one host answers at the same time", ge=1)
 
     simulated_hosts: int = Field(1, description="How many hosts the simulated driver plays: sim-1, sim-2, ...", ge=1)
     simulated_prefix: str = Field("sim-", description="What their names begin with")

@@ -24,6 +24,7 @@ from services.compute.sagas.kit import Kit
 from services.compute.sagas.schedule import claim_somewhere
 
 SPAWNING = "spawning"
+ASK_AGAIN_S = 60  # an image may take long to fetch, but an answer that got lost should not
 
 
 class BootServer(BaseModel):
@@ -54,7 +55,7 @@ def release_host(run: Run[BootServer], kit: Kit, session: Session) -> None:
 
 def cache_image(run: Run[BootServer], kit: Kit) -> bool:
     """Whether the host had to fetch it."""
-    return kit.call(CacheImage(image=image_of(_server(run, kit))), run.results["host"])
+    return kit.call(CacheImage(image=image_of(_server(run, kit))), run.results["host"], timeout_s=ASK_AGAIN_S)
 
 
 def create_guest(run: Run[BootServer], kit: Kit) -> int:
