@@ -29,6 +29,7 @@ def run(places: Places, *, ready: Callable[[], None] | None = None) -> None:
         )
         first_users.ensure(surroundings)
         servers.run(all_parts(surroundings), surroundings, ready=ready)
+    servers.leave()
 
 
 def all_parts(surroundings: Surroundings) -> list[Part]:

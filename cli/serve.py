@@ -36,3 +36,4 @@ def run_parts(names: tuple[str, ...], config: Path) -> None:
     surroundings = parts.surroundings_of(config)
     log.start(level=surroundings.platform.log_level, form=surroundings.platform.log_form)
     servers.run([parts.build(name, surroundings) for name in names], surroundings)
+    servers.leave()

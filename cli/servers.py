@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import threading
@@ -19,6 +20,7 @@ from common.process import Part, Surroundings
 log = logging.getLogger("process")
 logging.getLogger("uvicorn.error").setLevel("WARNING")  # its stages are told in our own words
 
+LINGER_S = 3
 FINISH_S = 10  # requests under way may still end
 KEEP_ALIVE_S = 75  # longer than the gateway keeps an idle connection, so that it never writes into a closing one
 
@@ -55,6 +57,13 @@ def run(parts: Sequence[Part], surroundings: Surroundings, *, ready: Callable[[]
         if surroundings.inside is not None:
             surroundings.inside.close()
         log.info("stopped")
+
+
+def leave() -> None:
+    """End the process even if a call still waits on some thread: whoever starts next goes on with what it was for."""
+    last_word = threading.Timer(LINGER_S, os._exit, (0,))
+    last_word.daemon = True
+    last_word.start()
 
 
 async def _serve(servers: Sequence[tuple[Server, socket.socket]], ready: Callable[[], None] | None) -> None:

@@ -92,6 +92,7 @@ class AmqpBus:
 
     def close(self) -> None:
         self._over.set()
+        self._fail_pending()
         for intake in self._intakes:
             intake.close()
         self._outbox.close()
@@ -133,10 +134,10 @@ class AmqpBus:
             future.set_result(reply)
 
     def _fail_pending(self) -> None:
-        """Replies may be lost with the connection: let the callers ask again now instead of at their deadlines."""
+        """Replies may be lost: let the callers ask again now instead of at their deadlines."""
         for future in list(self._pending.values()):
             if not future.done():
-                future.set_exception(Unavailable("The message broker was lost; whether it was done is unknown"))
+                future.set_exception(Unavailable("The connection to the bus ended; whether it was done is unknown"))
 
     def _answer(self, reply: Reply, reply_to: str) -> None:
         """Send the reply, if need be when the broker is back; one that is lost costs its caller the whole timeout."""

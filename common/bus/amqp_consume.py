@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 HEARTBEAT_S = 10
 IDLE_S, BUSY_S = 1.0, 0.02  # how long to wait for the next delivery, without and with acknowledgements to come
 LONGEST_PAUSE_S = 5.0
+FINISH_S = 5.0  # for what is under way when the process is told to stop; the broker delivers the rest again
 
 Take = Callable[[Delivery], None]
 """Deals with one delivery on the pool; when it returns the message is acknowledged, when it raises it is parked."""
@@ -102,11 +104,10 @@ class Intake:
             connection.heartbeat_check()
 
     def _finish(self, connection: Connection) -> None:
-        for _ in range(1000):
-            self._settle()
-            if not self._outstanding:
-                return
+        end = time.monotonic() + FINISH_S
+        while self._outstanding and time.monotonic() < end:
             self._drain(connection)
+        self._settle()
 
     def _arrived(self, delivery: Delivery) -> None:
         self._outstanding += 1

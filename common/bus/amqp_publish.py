@@ -13,7 +13,7 @@ import amqp.exceptions
 from kombu import Connection, Exchange, Producer
 from kombu.exceptions import KombuError
 
-from common.bus.amqp_wire import LARGEST_MESSAGE, SIGNATURE, sign
+from common.bus.amqp_wire import LARGEST_MESSAGE, SIGNATURE, sealed, sign
 from common.errors import InvalidInput, Unavailable
 
 log = logging.getLogger(__name__)
@@ -53,8 +53,8 @@ class _Sender:
             exchange=exchange or "",
             routing_key=key,
             headers=headers,
-            content_type="application/json",
-            content_encoding="utf-8",
+            content_type="application/octet-stream",
+            content_encoding="binary",
             delivery_mode=2,
             mandatory=must_arrive,
             confirm_timeout=CONFIRM_S,
@@ -69,7 +69,7 @@ class _Sender:
 
 
 class Publisher:
-    """Sends signed messages.  Thread-safe; a broken connection is replaced on the next use."""
+    """Sends sealed and signed messages.  Thread-safe; a broken connection is replaced on the next use."""
 
     def __init__(self, url: str, key: bytes) -> None:
         self._url, self._key = url, key

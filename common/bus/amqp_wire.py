@@ -1,12 +1,21 @@
-"""Names on the broker, and messages as bytes: JSON, signed with the cloud's bus key."""
+"""Names on the broker, and messages as bytes: JSON, sealed and signed with the cloud's bus key.
+
+Sealed, because a new guest's passwords and user data travel in them, and a broker keeps messages on its disk.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from kombu import Exchange, Queue
 
 from common.errors import InvalidInput
@@ -15,6 +24,7 @@ LARGEST_MESSAGE = 4 * 1024 * 1024  # bytes
 LONGEST_QUEUE = 10_000  # messages; a publisher beyond it is refused
 LONGEST_PARKING = 1_000
 MOST_DELIVERIES = 5
+NONCE_BYTES, SEAL_BYTES = 12, 28  # before a sealed message; altogether around it
 SIGNATURE, DELIVERIES = "x-pileus-signature", "x-pileus-deliveries"
 
 
@@ -68,11 +78,25 @@ def sign(body: bytes, key: bytes) -> str:
     return hmac.new(key, body, hashlib.sha256).hexdigest()
 
 
+def sealed(body: bytes, key: bytes) -> bytes:
+    """What only a process with the key can read: AES-GCM, the nonce first."""
+    nonce = os.urandom(NONCE_BYTES)
+    return nonce + _cipher(key).encrypt(nonce, body, None)
+
+
 def checked(body: Any, headers: dict[str, Any], key: bytes) -> bytes:
-    """The bytes of a message that one of our own processes sent.  InvalidInput"""
+    """The JSON of a message that one of our own processes sent.  InvalidInput"""
     data = body.encode() if isinstance(body, str) else bytes(body)
-    if len(data) > LARGEST_MESSAGE:
+    if len(data) > LARGEST_MESSAGE + SEAL_BYTES:
         raise InvalidInput("The message is too large", size=len(data))
     if not hmac.compare_digest(str(headers.get(SIGNATURE, "")), sign(data, key)):
         raise InvalidInput("The message is not signed with this cloud's key")
-    return data
+    try:
+        return _cipher(key).decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], None)
+    except (InvalidTag, ValueError) as error:
+        raise InvalidInput("The message is not sealed with this cloud's key") from error
+
+
+@lru_cache(maxsize=8)
+def _cipher(key: bytes) -> AESGCM:
+    return AESGCM(HKDF(SHA256(), 32, salt=None, info=b"pileus bus messages").derive(key))

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
@@ -40,12 +40,14 @@ class Database:
             max_overflow=pool_size * 2,
             pool_timeout=LOCK_TIMEOUT_S,
             pool_pre_ping=not self.is_sqlite,
+            hide_parameters=True,  # rows hold passwords for a while, and errors go to the log
             json_serializer=lambda value: orjson.dumps(value, default=str).decode(),
             json_deserializer=orjson.loads,
             connect_args={"timeout": LOCK_TIMEOUT_S, "check_same_thread": False}
             if self.is_sqlite
             else {"connect_timeout": 5},
         )
+        tell_no_rows(self.engine)
         if self.is_sqlite:
             prepare_sqlite(self.engine, synchronous)
         self._writing = self.engine.execution_options(**{WRITES: True})
@@ -98,6 +100,16 @@ def plain_errors() -> Iterator[None]:
         if error.connection_invalidated:
             raise Unavailable("The database connection was lost") from error
         raise
+
+
+def tell_no_rows(engine: Engine) -> None:
+    """PostgreSQL says in a DETAIL which row it refused, with every value in it: not for the log."""
+
+    @event.listens_for(engine, "handle_error")
+    def shorten(context: ExceptionContext) -> None:
+        for error in (context.original_exception, context.sqlalchemy_exception):
+            if error is not None and error.args:
+                error.args = (str(error.args[0]).partition("\nDETAIL:")[0], *error.args[1:])
 
 
 def prepare_sqlite(engine: Engine, synchronous: str) -> None:

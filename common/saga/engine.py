@@ -88,7 +88,7 @@ class SagaEngine:
         """There is work: look now instead of at the next poll."""
         self._wake.set()
 
-    def stop(self, *, patience_s: float = 20) -> None:
+    def stop(self, *, patience_s: float = 5) -> None:
         """Claim no more, let present steps end, hand the rest back."""
         self._over.set()
         self._wake.set()
