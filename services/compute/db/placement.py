@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CursorResult, Select, and_, case, delete, insert, select, update
+from sqlalchemy import Select, bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from common.errors import StaleGeneration
@@ -74,8 +74,8 @@ class Placement:
         self, candidate: Candidate, wish: Wish, *, consumer_id: UUID, project_id: str, user_id: str, at: datetime
     ) -> None:
         """Hold what the server asks for.  StaleGeneration if the host changed since the candidate was read."""
-        seen = and_(ProviderRow.id == candidate.provider_id, ProviderRow.generation == candidate.generation)
-        if not self._changed(update(ProviderRow).where(seen).values(generation=candidate.generation + 1)):
+        seen = {"b_id": candidate.provider_id, "b_generation": candidate.generation}
+        if not self._session.connection().execute(_MOVE_ON_FROM, seen).rowcount:
             raise StaleGeneration(f"Host {candidate.host} was claimed by another", host=candidate.host)
         self._use(candidate.provider_id, wish.resources, sign=1)
         rows = [
@@ -91,7 +91,7 @@ class Placement:
             for resource, amount in wish.resources.items()
         ]
         if rows:
-            self._session.execute(insert(AllocationRow), rows)
+            self._session.connection().execute(_HOLD, rows)
 
     def release(self, consumer_id: UUID) -> None:
         """Give back all that this server holds; holding nothing is fine."""
@@ -111,18 +111,15 @@ class Placement:
         return list(self._session.scalars(query))
 
     def _use(self, provider_id: UUID, amounts: Mapping[Any, int], *, sign: int) -> None:
-        row = InventoryRow
-        if not amounts:
-            return
-        change = case({str(resource): sign * amount for resource, amount in amounts.items()}, value=row.resource_class)
-        mine = and_(row.provider_id == provider_id, row.resource_class.in_([str(resource) for resource in amounts]))
-        self._session.execute(update(row).where(mine).values(used=row.used + change), execution_options=_NO_SYNC)
+        changes = [
+            {"b_provider_id": provider_id, "b_resource_class": str(resource), "b_change": sign * amount}
+            for resource, amount in amounts.items()
+        ]
+        if changes:
+            self._session.connection().execute(_USE, changes)
 
     def _moved_on(self, provider_id: UUID) -> None:
-        self._session.execute(
-            update(ProviderRow).where(ProviderRow.id == provider_id).values(generation=ProviderRow.generation + 1),
-            execution_options=_NO_SYNC,
-        )
+        self._session.connection().execute(_MOVE_ON, {"b_id": provider_id})
 
     # ------------------------------------------------------------------ what hosts have
 
@@ -163,13 +160,17 @@ class Placement:
             )
         return bool(gone or new)
 
-    def _changed(self, statement: Any) -> int:
-        result = self._session.execute(statement, execution_options=_NO_SYNC)
-        assert isinstance(result, CursorResult)
-        return result.rowcount
 
-
-_NO_SYNC = {"synchronize_session": False}
+# Built once: building costs more than running them.
+_P, _I = ProviderRow.__table__.c, InventoryRow.__table__.c
+_MOVE_ON = update(ProviderRow).where(_P.id == bindparam("b_id")).values(generation=_P.generation + 1)
+_MOVE_ON_FROM = _MOVE_ON.where(_P.generation == bindparam("b_generation"))
+_HOLD = insert(AllocationRow)
+_USE = (
+    update(InventoryRow)
+    .where(_I.provider_id == bindparam("b_provider_id"), _I.resource_class == bindparam("b_resource_class"))
+    .values(used=_I.used + bindparam("b_change"))
+)
 
 
 def _has(facts: HostFacts) -> dict[ResourceClass, tuple[int, int]]:
