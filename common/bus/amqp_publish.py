@@ -90,11 +90,12 @@ class Publisher:
         """Returns when the broker has it, which may be twice.  Unavailable; `must_arrive`: also if no queue is there."""
         if len(body) > LARGEST_MESSAGE:
             raise InvalidInput("The message is too large for the bus", size=len(body))
-        signed = (headers or {}) | {SIGNATURE: sign(body, self._key)}
+        closed = sealed(body, self._key)
+        signed = (headers or {}) | {SIGNATURE: sign(closed, self._key)}
         try:
-            arrived = self._send(body, signed, exchange, key, must_arrive)
+            arrived = self._send(closed, signed, exchange, key, must_arrive)
         except Unavailable:  # perhaps only this connection broke, when the broker restarted: a new one tells
-            arrived = self._send(body, signed, exchange, key, must_arrive)
+            arrived = self._send(closed, signed, exchange, key, must_arrive)
         if not arrived:
             raise Unavailable(f"Nobody serves {key}")
 

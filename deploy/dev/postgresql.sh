@@ -120,6 +120,7 @@ launch() {
     -c max_wal_size=256MB
     -c fsync="${PILEUS_DEV_FSYNC:-on}"
     -c logging_collector=off
+    -c log_error_verbosity=terse
   )
   "${AS_OWNER[@]}" setsid "$PROGRAMS/postgres" -D "$DATA" "${settings[@]}" >>"$DIR/log" 2>&1 </dev/null 9>&- &
   local launched=$!

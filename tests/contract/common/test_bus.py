@@ -13,7 +13,7 @@ from kombu import Connection, Producer
 
 from common import log as ids
 from common.bus.amqp import AmqpBus
-from common.bus.amqp_wire import SIGNATURE, sign
+from common.bus.amqp_wire import SIGNATURE, sealed, sign
 from common.bus.bus import Bus, Handlers, wrap
 from common.bus.memory import MemoryBus
 from common.bus.messages import Call, Event
@@ -202,7 +202,7 @@ def published(rabbitmq: OutsideService, namespace: str, body: bytes, headers: di
     with Connection(rabbitmq.url) as connection, Producer(connection.channel()) as producer:
         producer.publish(
             body, exchange=f"{namespace}.calls", routing_key="test.host.h1", headers=headers,
-            content_type="application/json", content_encoding="utf-8",
+            content_type="application/octet-stream", content_encoding="binary",
         )  # fmt: skip
 
 
@@ -241,7 +241,7 @@ def test_b7_a_replayed_call_past_its_deadline_is_not_done_again(
 
 
 def a_sealed_call(bus: AmqpBus, *, number: int, deadline: datetime) -> tuple[bytes, dict[str, str]]:
-    body = wrap(Double(number=number), deadline=deadline).model_dump_json().encode()
+    body = sealed(wrap(Double(number=number), deadline=deadline).model_dump_json().encode(), bus._key)
     return body, {SIGNATURE: sign(body, bus._key)}
 
 
