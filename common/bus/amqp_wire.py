@@ -91,6 +91,11 @@ def checked(body: Any, headers: dict[str, Any], key: bytes) -> bytes:
         raise InvalidInput("The message is too large", size=len(data))
     if not hmac.compare_digest(str(headers.get(SIGNATURE, "")), sign(data, key)):
         raise InvalidInput("The message is not signed with this cloud's key")
+    return opened(data, key)
+
+
+def opened(data: bytes, key: bytes) -> bytes:
+    """What was sealed.  InvalidInput"""
     try:
         return _cipher(key).decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], None)
     except (InvalidTag, ValueError) as error:

@@ -80,6 +80,7 @@ start() {
     [ -e "$DATA/PG_VERSION" ] || make_cluster
     launch
   fi
+  (umask 077 && echo "127.0.0.1:$PORT:*:pileus:$(secret "$DIR/password")" >"$DIR/pgpass")
   make_databases
   pid >"$DIR/pid"
   echo "postgresql+psycopg://pileus:$(secret "$DIR/password")@127.0.0.1:$PORT/" >"$DIR/url"
@@ -128,7 +129,7 @@ launch() {
     fail "did not start; the end of $DIR/log: $(tail -n 5 "$DIR/log")"
 }
 
-query() { PGPASSWORD=$(secret "$DIR/password") "$PROGRAMS/psql" -X -q -A -t -h 127.0.0.1 -p "$PORT" -U pileus -d postgres "$@"; }
+query() { PGPASSFILE=$DIR/pgpass "$PROGRAMS/psql" -X -q -A -t -h 127.0.0.1 -p "$PORT" -U pileus -d postgres "$@"; }
 
 make_databases() {
   local database there

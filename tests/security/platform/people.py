@@ -55,7 +55,9 @@ class Person:
         return image, answer
 
     def first_image(self) -> str:
-        return str(self.ask("GET", "/image/v2/images").json()["images"][0]["id"])
+        """The one that the cloud came with."""
+        found = self.ask("GET", "/image/v2/images", params={"visibility": "public", "sort": "created_at:asc"})
+        return str(found.json()["images"][0]["id"])
 
     def flavor(self) -> str:
         """The smallest that the cloud came with."""

@@ -210,4 +210,5 @@ def _store(path: Path, guests: dict[UUID, SimulatedGuest]) -> None:
     """Replace the file in one step: a killed process leaves the old state or the new one."""
     half = path.with_name(f"{path.name}.new")
     half.write_bytes(_STORED.dump_json(guests))
+    half.chmod(0o600)
     half.replace(path)
