@@ -77,6 +77,7 @@ sizes: ## the ten longest files and functions
 
 docs: ## generate the tables under docs/api
 	@$(PY) docs/generate.py
+	@$(PY) -m cli.settings_template > deploy/config/pileus.toml
 
 migration: ## a new numbered migration: SERVICE=compute NAME="add a table"
 	@$(PY) -m common.db.new_migration "$(SERVICE)" "$(NAME)"

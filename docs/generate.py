@@ -16,19 +16,20 @@ from api_gateway.settings import GatewaySettings
 from common.bus.messages import Call, Message
 from common.settings import PlatformSettings, Section
 from services.compute import contract as compute_contract
-from services.compute.api import ROUTERS as COMPUTE
+from services.compute.api.routes import ROUTERS as COMPUTE
 from services.compute.core.states import RULES
 from services.compute.settings import AgentSettings, ComputeSettings
 from services.identity import contract as identity_contract
 from services.identity.api import ROUTERS as IDENTITY
 from services.identity.settings import IdentitySettings
 from services.image import contract as image_contract
-from services.image.api import ROUTERS as IMAGE
+from services.image.api import discovery, image_data, image_tags, images, versions
 from services.image.settings import ImageSettings
 
 API = Path(__file__).parent / "api"
 NOTE = "<!-- Written by `make docs`; change the code, not this page. -->\n\n"
 
+IMAGE = [noun.router for noun in (versions, discovery, images, image_data, image_tags)]
 SERVICES: dict[str, Sequence[APIRouter]] = {"identity": IDENTITY, "image": IMAGE, "compute": COMPUTE}
 SECTIONS: tuple[type[Section], ...] = (
     PlatformSettings, IdentitySettings, ImageSettings, ComputeSettings, AgentSettings, GatewaySettings,
@@ -56,11 +57,11 @@ def operations() -> str:
 
 def routes(routers: Sequence[APIRouter]) -> list[tuple[str, str, str]]:
     found = [
-        (route.path, method, first_line(route.endpoint.__doc__))
+        (route.path, method, first_line(route.endpoint.__doc__) or route.name.replace("_", " "))
         for router in routers
         for route in router.routes
         if isinstance(route, APIRoute) and route.include_in_schema
-        for method in sorted(route.methods)
+        for method in sorted(route.methods or ())
     ]
     return sorted(set(found))
 
