@@ -43,7 +43,8 @@ stop: ## stop what `run` or `run-distributed` started: DATA=DIR
 logs: ## follow the log
 	@tail -n 50 -F $(DATA)/pileus.log $(DATA)/log/*.log 2>/dev/null
 
-check: lint test-unit ## the quick loop, under a minute
+check: lint ## the quick loop, under a minute
+	@$(PYTEST) -q -n 2 -m "not slow" tests/unit tests/architecture $(T)
 
 lint: ## ruff, mypy, import rules
 	@.venv/bin/ruff check $(CODE)

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
@@ -245,7 +244,7 @@ def test_i21_what_is_no_name_is_refused(bob: Person, name: str) -> None:
     assert bob.ask("POST", IMAGES, json={"name": name}).status_code == 400
 
 
-@pytest.mark.parametrize("image_id", ["../../../etc/passwd", "..%2f..%2fpileus.toml", "/etc/passwd", uuid4().hex, "-o"])
+@pytest.mark.parametrize("image_id", ["../../../etc/passwd", "..%2f..%2fpileus.toml", "/etc/passwd", "f0" * 16, "-o"])
 def test_i21_an_id_of_one_s_own_is_a_uuid_or_refused(simulated: Cloud, bob: Person, image_id: str) -> None:
     before = files_of(simulated)
 

@@ -31,7 +31,7 @@ from services.image.settings import ImageSettings
 from tests.conftest import a_platform
 
 KEY = Ed25519PrivateKey.generate()
-ALICE, BOB = uuid4().hex, uuid4().hex  # two projects
+ALICE, BOB = "a1" * 16, "b0" * 16  # two projects
 PATCH = "application/openstack-images-v2.1-json-patch"
 BYTES = "application/octet-stream"
 

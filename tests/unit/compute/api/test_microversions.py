@@ -10,6 +10,8 @@ import pytest
 from services.compute.api.microversions import NEWEST
 from tests.unit.compute.api.world import World
 
+pytestmark = pytest.mark.slow
+
 # noun -> (since, keys that came, keys that went), oldest first.  Source: Compute API guide, "Microversion history".
 Changes = list[tuple[int, set[str], set[str]]]
 

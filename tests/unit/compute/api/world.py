@@ -34,8 +34,8 @@ from services.compute.settings import ComputeSettings
 from services.image.client import ImageFacts
 
 KEY = Ed25519PrivateKey.generate()
-ALICE, BOB = uuid4().hex, uuid4().hex  # two projects
-ALICES_USER = uuid4().hex
+ALICE, BOB = "a1" * 16, "b0" * 16  # two projects
+ALICES_USER = "a2" * 16
 ADMIN = ("admin", "manager", "member", "reader")
 MEMBER, READER = ("member", "reader"), ("reader",)
 URL = "http://cloud.test/compute"

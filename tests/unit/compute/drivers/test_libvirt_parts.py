@@ -42,7 +42,7 @@ def test_libvirts_errors_leave_as_ours() -> None:
         connection.call(lambda opened: opened.lookupByName("none"), server_id="s1")
 
     assert isinstance(caught.value.__cause__, libvirt.libvirtError)
-    assert caught.value.facts == {"server_id": "s1"}
+    assert caught.value.facts == {"server_id": "s1", "said": "Domain not found"}
     connection.close()
 
 

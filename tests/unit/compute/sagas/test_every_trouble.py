@@ -24,6 +24,8 @@ from services.compute.sagas import (
 from tests.harness.compute import ComputeWorld
 from tests.harness.sagas import Case, Trouble, cases, prove
 
+pytestmark = pytest.mark.slow
+
 NEVER_FAILS = (
     Trouble.NONE,
     Trouble.CRASH_BEFORE,
