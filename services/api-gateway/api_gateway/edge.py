@@ -24,6 +24,7 @@ log = logging.getLogger("gateway")
 REQUESTS = Counter("pileus_gateway_requests_total", "Requests by the service they were for", ("service", "status"))
 UNDER_WAY = Gauge("pileus_gateway_requests_under_way", "Requests that are being answered")
 
+OF_OPERATORS = frozenset(("/healthz", "/readyz", "/metrics"))  # asked of each process itself, not through here
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 LONGEST_SHOWN = 256
 LINGER_S = 2.0
@@ -66,7 +67,7 @@ class Edge:
         REQUESTS.labels(answer.service, answer.status).inc()
 
     async def _admit(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
-        if scope["path"] in ("/", "/healthz", "/readyz", "/metrics"):
+        if scope["path"] in ("/", "/healthz", "/readyz") or (scope["path"] == "/metrics" and is_local(scope)):
             await self._own(scope, receive, answer.send)
             return
         passage = self._passage(scope)
@@ -89,6 +90,8 @@ class Edge:
             prefix=target.service, host=host, scheme=scope["scheme"], client=(scope["client"] or ("unknown",))[0]
         )
         path = scope["path"][1 + len(target.service) :] or "/"
+        if path in OF_OPERATORS:
+            raise NotFound("Nothing is here")
         changed: Scope = {"path": path, "raw_path": target.raw_path, "root_path": "", "headers": headers, "state": {}}
         return Passage(target.service, {**scope, **changed}, brings_an_image(target, scope["method"]))
 
@@ -180,6 +183,12 @@ async def _drain(receive: Receive) -> None:
                 message = await receive()
                 if message["type"] == "http.disconnect" or not message.get("more_body", False):
                     return
+
+
+def is_local(scope: Scope) -> bool:
+    """Whether the request comes from this machine: metrics are its operator's."""
+    host = (scope["client"] or ("",))[0]
+    return host == "::1" or host.startswith("127.")
 
 
 def _facts(scope: Scope) -> dict[str, str]:

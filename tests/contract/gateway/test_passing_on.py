@@ -90,6 +90,11 @@ def test_the_process_lives_and_counts(gateway: Gateway) -> None:
     assert 'pileus_gateway_requests_total{service="identity",status="200"}' in httpx.get(f"{gateway.url}/metrics").text
 
 
+@pytest.mark.parametrize("path", ["metrics", "healthz", "readyz"])
+def test_what_services_tell_their_operators_is_not_for_everybody(gateway: Gateway, path: str) -> None:
+    assert httpx.get(f"{gateway.url}/identity/{path}").status_code == 404
+
+
 def test_a_request_that_would_be_one_too_many_is_told_to_come_again(mode: str) -> None:
     from tests.harness.waiting import until
     from tests.unit.gateway.running import a_gateway, limits
