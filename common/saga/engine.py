@@ -117,27 +117,28 @@ class SagaEngine:
     def _dispatch(self) -> None:
         while not self._over.is_set():
             self._wake.clear()
-            if (room := self._pace.threads - len(self._held)) <= 0:
-                self._wake.wait(self._pace.poll_s)  # set when a saga leaves its thread
-                continue
-            claimed: list[Progress] = []
+            pause_s = self._pace.poll_s
             try:
-                claimed = self.claim_due(room)
+                pause_s = self._hand_out()
             except Unavailable as error:
                 log.warning("sagas not claimed", extra={"why": error.message})
             except Exception:
                 log.exception("sagas not claimed")
-            for progress in claimed:
-                self._pool.submit(self.advance, progress)
-            if not claimed:
-                self._wake.wait(self._pause_s())
+            if pause_s:
+                self._wake.wait(pause_s)  # set, too, when a saga leaves its thread
+
+    def _hand_out(self) -> float:
+        """Give what is due to free threads; seconds to wait until there may be more."""
+        if (room := self._pace.threads - len(self._held)) <= 0:
+            return self._pace.poll_s
+        claimed = self.claim_due(room)
+        for progress in claimed:
+            self._pool.submit(self.advance, progress)
+        return 0 if claimed else self._pause_s()
 
     def _pause_s(self) -> float:
         """Until the next poll, or sooner if a retry is due before; what is due already waits for another saga."""
-        try:
-            due = self.next_due()
-        except Unavailable:
-            return self._pace.poll_s
+        due = self.next_due()
         left = (due - self._now()).total_seconds() if due else self._pace.poll_s
         return min(self._pace.poll_s, max(left, 0.005))
 
@@ -153,11 +154,22 @@ class SagaEngine:
         rows = store.claim(
             worker=self._worker, kinds=tuple(self._sagas), now=now, lease_s=self._pace.lease_s, most=most
         )
-        claimed = [Progress.of(row, self._sagas[row.kind]) for row in rows]
+        claimed = [progress for row in rows if (progress := self._read(row)) is not None]
         for progress in claimed:
             if (page := Page.first(progress, now)) is not None:
                 page.write(store)
         return claimed
+
+    def _read(self, row: Any) -> Progress | None:
+        """None if this release can't read what another wrote: it stays claimed for a while, and holds up no others."""
+        saga = self._sagas[row.kind]
+        try:
+            if row.position >= len(saga.steps):
+                raise ValueError("there is no such step")
+            return Progress.of(row, saga)
+        except ValueError as error:
+            log.error("saga not readable", extra={"saga": row.kind, "id": str(row.id), "why": type(error).__name__})
+            return None
 
     # ------------------------------------------------------------------ working
 

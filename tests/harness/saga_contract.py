@@ -7,13 +7,14 @@ from dataclasses import replace
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import update
 
 from common.errors import Conflict, DeadlineExceeded, HostFailed, PlatformError, Unavailable
 from common.saga.saga import Step
 from common.saga.store import Sagas
 from common.saga.tables import SagaState
 from tests.harness.sagas import Case, Crash, Trouble, cases, prove
-from tests.harness.toys import FILL_JAR, LEASE_S, TOY_TABLES, FillJar, ToyWorld
+from tests.harness.toys import FILL_JAR, LEASE_S, TOY_TABLES, FillJar, ToySaga, ToyWorld
 from tests.harness.waiting import until
 
 
@@ -173,6 +174,19 @@ class SagaContract:
         assert toys.row(saga_id).generation == generation
         assert len(toys.events(saga_id)) == 4
         assert toys.kit.told == ["labelled"]
+
+    @pytest.mark.parametrize("unreadable", [{"params": {}}, {"position": 99}], ids=str)
+    def test_a_saga_that_this_release_cannot_read_holds_up_no_others(
+        self, toys: ToyWorld, unreadable: dict[str, object]
+    ) -> None:
+        strange, plain = toys.begin(), toys.begin()
+        with toys.database.transaction() as session:
+            session.execute(update(ToySaga).where(ToySaga.id == strange).values(**unreadable))
+
+        toys.engine.run_due()
+
+        assert toys.row(plain).state == SagaState.DONE
+        assert toys.events(strange) == [] and toys.row(strange).finished_at is None
 
     def test_sagas_of_one_resource_run_one_after_another(self, toys: ToyWorld) -> None:
         jar_id = uuid4()
