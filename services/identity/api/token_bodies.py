@@ -59,17 +59,17 @@ def _named(domain: Domain) -> Body:
 def catalog_body(session: Session) -> list[Body]:
     """Services with their endpoints."""
     services: dict[str, Body] = {}
-    for service, endpoint in catalog.offered(session):
+    for one in catalog.offered(session):
         shown = services.setdefault(
-            service.id, {"endpoints": [], "id": service.id, "type": service.type, "name": service.name}
+            one.service_id, {"endpoints": [], "id": one.service_id, "type": one.type, "name": one.name}
         )
         shown["endpoints"].append(
             {
-                "id": endpoint.id,
-                "interface": endpoint.interface,
-                "region_id": endpoint.region_id,
-                "url": endpoint.url,
-                "region": endpoint.region_id,
+                "id": one.id,
+                "interface": one.interface,
+                "region_id": one.region_id,
+                "url": one.url,
+                "region": one.region_id,
             }
         )
     return list(services.values())

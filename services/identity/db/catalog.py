@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, Select, select
 from sqlalchemy.orm import Session
 
 from common.errors import NotFound
 from services.identity.db.tables import Endpoint, Region, Service
 
+OFFERED: Select[Any] = (
+    select(
+        Service.id.label("service_id"), Service.type, Service.name,
+        Endpoint.id, Endpoint.interface, Endpoint.region_id, Endpoint.url,
+    )
+    .join(Endpoint, Endpoint.service_id == Service.id)
+    .where(Service.enabled, Endpoint.enabled)
+    .order_by(Service.type, Service.id, Endpoint.id)
+)  # fmt: skip
 
-def offered(session: Session) -> Sequence[Row[Service, Endpoint]]:
-    """Every enabled endpoint with its service; services stay together."""
-    query = select(Service, Endpoint).join(Endpoint, Endpoint.service_id == Service.id)
-    return session.execute(
-        query.where(Service.enabled, Endpoint.enabled).order_by(Service.type, Service.id, Endpoint.id)
-    ).all()
+
+def offered(session: Session) -> Sequence[Row[Any]]:
+    """Every enabled endpoint with its service; services stay together.  Columns alone: each new token shows all of it."""
+    return session.connection().execute(OFFERED).all()
 
 
 def known_service(session: Session, service_id: str) -> Service:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import CTE, Select, delete, exists, select
+from sqlalchemy import Select, bindparam, delete, exists, select
 from sqlalchemy.orm import Session
 
 from common.errors import NotFound
@@ -19,19 +19,24 @@ def known(session: Session, role_id: str) -> Role:
     return role
 
 
-def held(session: Session, user_id: str, scope: Scope) -> Sequence[Role]:
-    """The user's roles on the scope, implied ones included, by name."""
-    return session.scalars(
-        select(Role).where(Role.id.in_(select(_held_ids(user_id, scope).c.id))).order_by(Role.name)
-    ).all()
-
-
-def _held_ids(user_id: str, scope: Scope) -> CTE:
+def _held() -> Select[Role]:
     given = select(Assignment.role_id.label("id")).where(
-        Assignment.user_id == user_id, Assignment.kind == scope.kind, Assignment.target_id == scope.target_id
+        Assignment.user_id == bindparam("user_id"),
+        Assignment.kind == bindparam("kind"),
+        Assignment.target_id == bindparam("target_id"),
     )
     held = given.cte("held", recursive=True)
-    return held.union(select(ImpliedRole.implied_id).join(held, held.c.id == ImpliedRole.prior_id))
+    held = held.union(select(ImpliedRole.implied_id).join(held, held.c.id == ImpliedRole.prior_id))
+    return select(Role).where(Role.id.in_(select(held.c.id))).order_by(Role.name)
+
+
+HELD = _held()  # built once: that takes longer than asking
+
+
+def held(session: Session, user_id: str, scope: Scope) -> Sequence[Role]:
+    """The user's roles on the scope, implied ones included, by name."""
+    asked = {"user_id": user_id, "kind": scope.kind, "target_id": scope.target_id}
+    return session.scalars(HELD, asked).all()
 
 
 def given(user_id: str, scope: Scope) -> Select[Role]:

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from common.auth.callers import Caller
 from common.auth.tokens import PublicKeys, Revocation, TokenVerifier, read_token, sign
 from common.errors import Unauthenticated, Unavailable
+from tests.harness.waiting import until
 
 KEY = Ed25519PrivateKey.generate()
 KEYS: PublicKeys = {"k1": KEY.public_key()}
@@ -153,3 +154,45 @@ def test_without_identity_and_keys_nobody_is_told_that_the_token_is_bad() -> Non
 
     with pytest.raises(Unavailable):
         a_verifier(keys=away).verify(sign(a_caller(), key=KEY, key_id="k1"))
+
+
+def test_a_token_that_was_checked_before_ends_when_it_is_revoked() -> None:
+    verifier, token = a_verifier(), sign(a_caller(), key=KEY, key_id="k1")
+    verifier.verify(token)
+
+    verifier.revoke(a_revocation(user_id="u1"))
+
+    with pytest.raises(Unauthenticated):
+        verifier.verify(token)
+
+
+def test_a_token_that_was_checked_before_ends_with_its_key() -> None:
+    keys = dict(KEYS)
+    verifier, token = a_verifier(keys=lambda: keys), sign(a_caller(), key=KEY, key_id="k1")
+    verifier.verify(token)
+
+    verifier._keys = {"k1": Ed25519PrivateKey.generate().public_key()}
+
+    with pytest.raises(Unauthenticated):
+        verifier.verify(token)
+
+
+def test_a_token_that_was_checked_before_expires_all_the_same() -> None:
+    ends = datetime.now(UTC) + timedelta(seconds=1.2)
+    verifier, token = a_verifier(), sign(a_caller(expires_at=ends), key=KEY, key_id="k1")
+    verifier.verify(token)
+
+    until(lambda: datetime.now(UTC) > ends, what="the token's end")
+
+    with pytest.raises(Unauthenticated):
+        verifier.verify(token)
+
+
+def test_a_checked_token_does_not_vouch_for_one_with_another_signature() -> None:
+    verifier, token = a_verifier(), sign(a_caller(), key=KEY, key_id="k1")
+    verifier.verify(token)
+    other = sign(a_caller(), key=Ed25519PrivateKey.generate(), key_id="k1")
+    forged = f"{token.rpartition('.')[0]}.{other.rpartition('.')[2]}"
+
+    with pytest.raises(Unauthenticated):
+        verifier.verify(forged)
