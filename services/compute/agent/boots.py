@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +18,19 @@ class BootMark:
 
     def is_new(self) -> bool:
         """False on a host without memory of any boot: nothing of ours ran on it."""
-        return self.file.exists() and self.file.read_text() != self.boot_id.read_text()
+        return self.file.exists() and not self._is_of_this_boot()
 
     def keep(self) -> None:
-        """Guests are right since this boot."""
+        """Guests are right since this boot.  Written once in each, and whole also after a loss of power."""
+        if self._is_of_this_boot():
+            return
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        self.file.write_text(self.boot_id.read_text())
+        half = self.file.with_suffix(".half")
+        with half.open("w") as file:
+            file.write(self.boot_id.read_text())
+            file.flush()
+            os.fsync(file.fileno())
+        half.replace(self.file)
+
+    def _is_of_this_boot(self) -> bool:
+        return self.file.exists() and self.file.read_text() == self.boot_id.read_text()

@@ -95,7 +95,7 @@ class Presence:
         fates = self.bus.call(call)
         seen = {guest.server_id for guest in call.guests}
         failed = [fate for fate in fates if not self._meet(fate, is_here=fate.server_id in seen)]
-        if after_boot and not failed:
+        if not (after_boot and failed):
             self.boots.keep()
         self.host.images.prune(hypervisor.images_in_use())
 

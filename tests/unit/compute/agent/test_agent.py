@@ -387,6 +387,15 @@ def test_after_a_restart_of_the_machine_it_is_asked_what_should_run(world: World
     until(lambda: not world.control.compared[-1].after_boot, within_s=5, every_s=0.01, what="an ordinary comparison")
 
 
+def test_a_new_host_remembers_the_boot_that_it_was_first_compared_in(world: World) -> None:
+    world.started()
+
+    mark = BootMark(world.directory / "sim-1.boot")
+    until(mark.file.exists, within_s=5, every_s=0.01, what="the mark of this boot")
+    assert not mark.is_new()
+    assert mark.file.read_text() == mark.boot_id.read_text()
+
+
 # ---------------------------------------------------------------- rooms
 
 
