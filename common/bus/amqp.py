@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
@@ -130,13 +131,14 @@ class AmqpBus:
 
     def _take_reply(self, delivery: Delivery) -> None:
         reply = self._read(Reply, delivery)
-        if (future := self._pending.get(reply.id)) is not None and not future.done():
-            future.set_result(reply)
+        if (future := self._pending.get(reply.id)) is not None:
+            with suppress(InvalidStateError):  # it was told just now that its reply may be lost
+                future.set_result(reply)
 
     def _fail_pending(self) -> None:
         """Replies may be lost: let the callers ask again now instead of at their deadlines."""
         for future in list(self._pending.values()):
-            if not future.done():
+            with suppress(InvalidStateError):  # its reply came just now
                 future.set_exception(Unavailable("The connection to the bus ended; whether it was done is unknown"))
 
     def _answer(self, reply: Reply, reply_to: str) -> None:

@@ -6,7 +6,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import amqp.exceptions
@@ -62,10 +62,8 @@ class _Sender:
         return not self._returned
 
     def close(self) -> None:
-        try:
+        with suppress(*TROUBLE):  # it was gone already
             self._connection.release()
-        except TROUBLE:
-            pass  # it was gone already
 
 
 class Publisher:
@@ -76,7 +74,6 @@ class Publisher:
         self._idle: queue.LifoQueue[_Sender | None] = queue.LifoQueue()
         for _ in range(CONNECTIONS):
             self._idle.put(None)
-        self.is_connected = True
 
     def publish(
         self,
@@ -115,9 +112,8 @@ class Publisher:
         try:
             sender = sender or _Sender(self._url)
             yield sender
-            kept, self.is_connected = sender, True
+            kept = sender
         except TROUBLE as error:
-            self.is_connected = False
             raise Unavailable("The message broker does not answer", cause=str(error)[:200]) from error
         finally:
             if kept is None and sender is not None:
@@ -140,9 +136,9 @@ class Outbox:
             log.warning("outbox is full, a hint was dropped")
 
     def close(self) -> None:
-        """Send what waits, for at most 5 s."""
-        self.put(lambda: None)
-        self._waiting.put(None)
+        """Send what waits, for some seconds; what a broker that is away has not taken by then is lost."""
+        with suppress(queue.Full):
+            self._waiting.put(None, timeout=5)
         self._thread.join(timeout=5)
 
     def _run(self) -> None:

@@ -54,7 +54,11 @@ class _Transport(httpx.BaseTransport):
             raise httpx.ConnectError(f"no service '{request.url.host}' in this process", request=request)
         exchange = _Exchange(self._loop, request)
         asyncio.run_coroutine_threadsafe(exchange.run(app), self._loop)
-        start = exchange.next()
+        try:
+            start = exchange.next()
+        except httpx.HTTPError:
+            exchange.abandon()
+            raise
         return httpx.Response(start["status"], headers=start["headers"], stream=_Body(exchange))
 
 

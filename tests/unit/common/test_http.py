@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import re
+import threading
 from collections.abc import Iterator
 
 import pytest
 from fastapi import APIRouter, Request, Response
 from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 
 from common import log as ids
 from common.auth.tokens import TokenVerifier, sign
@@ -246,8 +248,24 @@ def test_a_reader_that_leaves_early_holds_up_nobody(inside: Inside) -> None:
     until(lambda: things.request("GET", "/healthz").status_code == 200)
 
 
-def test_a_log_line_is_json_without_secrets_and_cut() -> None:
+def test_a_service_that_takes_too_long_is_told_that_nobody_waits_any_more(inside: Inside) -> None:
+    ended = threading.Event()
 
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        ended.set()
+
+    inside.add("slow", slow)
+
+    with pytest.raises(Unavailable):
+        ServiceClient("http://slow", inside=inside, timeout_s=0.05).request("GET", "/")
+
+    assert ended.wait(5)
+
+
+def test_a_log_line_is_json_without_secrets_and_cut() -> None:
     record = logging.makeLogRecord({"msg": "x" * 5000, "levelname": "INFO", "admin_password": "canary", "size": 3})
 
     line = json.loads(ids.JsonLines().format(record))
