@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
@@ -168,8 +168,3 @@ def _failure(call_id: UUID, error: PlatformError) -> Reply:
 
 def _with(function: Callable[..., Any], kit: Any) -> Callable[..., Any]:
     return lambda message: function(message, kit)
-
-
-def known_types(*handlers: Handlers) -> Mapping[str, type[Message]]:
-    """Every message that these handlers take, by name."""
-    return {name: kind for one in handlers for name, (kind, _) in (*one.calls.items(), *one.events.items())}

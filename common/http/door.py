@@ -85,7 +85,7 @@ class Door:
 
     def _bounded(self, headers: Headers, receive: Receive) -> Callable[[], Awaitable[Message]]:
         declared = headers.get("content-length", "0")
-        too_long = not declared.isdigit() or int(declared) > self.limits.body_bytes
+        too_long = not declared.isdecimal() or int(declared) > self.limits.body_bytes
         taken = 0
 
         async def count() -> Message:

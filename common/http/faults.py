@@ -23,7 +23,7 @@ class Faults(Protocol):
 
 
 def html_page(status: int, title: str, text: str) -> Response:
-    """The plain page that Nova, Cinder, Glance and Keystone send for what they do not route."""
+    """The plain page that Nova, Cinder and Glance send for what they do not route."""
     page = (
         f"<html>\n <head>\n  <title>{status} {title}</title>\n </head>\n <body>\n"
         f"  <h1>{status} {title}</h1>\n  {text}<br /><br />\n\n\n\n </body>\n</html>"

@@ -46,9 +46,8 @@ def build_api(surroundings: Surroundings) -> Part:
     settings = ComputeSettings.read(surroundings.settings_file)
     database = database_of(settings.database_url)
     verifier, refresher = verifier_for(surroundings)
-    inside, platform = surroundings.inside, surroundings.platform
-    images = ImageClient("http://image" if inside else platform.image_url, inside=inside)
-    public_url = platform.public_url.rstrip("/")
+    images = ImageClient.near(surroundings)
+    public_url = surroundings.platform.public_url.rstrip("/")
     kit = api.Kit(
         settings=settings,
         url=f"{public_url}/compute",

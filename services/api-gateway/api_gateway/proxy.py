@@ -149,7 +149,6 @@ class _Incoming(httpx.AsyncByteStream):
     def __init__(self, receive: Receive, *, has_body: bool) -> None:
         self._receive, self.has_body = receive, has_body
         self._ended = asyncio.Event()
-        self._failed: BaseException | None = None
         if not has_body:
             self._ended.set()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha224
@@ -171,9 +171,13 @@ def _attributes(row: Server) -> dict[str, Any]:
 
 
 def _host_statuses(kit: Kit, tx: Tx, rows: Sequence[Server]) -> dict[str, str]:
+    """Maps host to UP, DOWN or MAINTENANCE."""
     now, down_s = utc_now(), kit.settings.service_down_s
-    status: Callable[[Any], str] = lambda one: (  # noqa: E731
-        "MAINTENANCE" if one.is_disabled else "UP" if is_up(one, now, down_s=down_s) else "DOWN"
-    )
+
+    def status(service: Any) -> str:
+        if service.is_disabled:
+            return "MAINTENANCE"
+        return "UP" if is_up(service, now, down_s=down_s) else "DOWN"
+
     found = tx.services.of_hosts(sorted({row.host for row in rows if row.host}))
     return {host: status(service) for host, service in found.items()}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.requests import ClientDisconnect
@@ -84,8 +85,7 @@ class _Reading:
     file: int
 
     def __call__(self, offset: int, size: int) -> asyncio.Future[bytes]:
-        work: Callable[[], bytes] = lambda: read_piece(self.file, offset, size)  # noqa: E731
-        return asyncio.ensure_future(self.kit.off_loop(work))
+        return asyncio.ensure_future(self.kit.off_loop(partial(read_piece, self.file, offset, size)))
 
 
 async def _pieces(read: _Reading, offset: int, end: int) -> AsyncIterator[bytes]:

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from common.errors import Unsupported
 
-PARTITIONED = "gpt"  # the inspector's word for a disk that starts with a boot sector, GPT or MBR
-
 # fmt: off
-FITTING: dict[str, frozenset[frozenset[str]]] = {  # declared -> what may be found, all at once
+FITTING: dict[str, frozenset[frozenset[str]]] = {
+    # declared -> what may be found, all at once; "gpt" is the inspector's word for any boot sector, GPT or MBR
     "raw":   frozenset({frozenset({"raw"})}),
     "gpt":   frozenset({frozenset({"gpt"})}),
     "iso":   frozenset({frozenset({"iso"}), frozenset({"iso", "gpt"})}),  # bootable from a stick too
