@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from sqlalchemy.event import listen
+from sqlalchemy.orm import Session
+
 from common.bus.bus import Bus
 from common.bus.messages import Call
 from common.clock import utc_now
@@ -77,11 +80,16 @@ class Kit:
 
     def tell(self, run: Run[Any], server: ServerRow) -> None:
         """Let everybody know how the server is now, once that is committed."""
-        event = changed(server)
+        event = _changed(server)
         run.then(lambda: self.bus.tell(event))
 
+    def tell_after(self, session: Session, server: ServerRow) -> None:
+        """The same for what no saga did."""
+        event = _changed(server)
+        listen(session, "after_commit", lambda _: self.bus.tell(event), once=True)
 
-def changed(server: ServerRow) -> ServerChanged:
+
+def _changed(server: ServerRow) -> ServerChanged:
     return ServerChanged(
         server_id=server.id,
         project_id=server.project_id,

@@ -21,7 +21,7 @@ from services.compute.core.states import VmState
 from services.compute.db.hosts import Hosts
 from services.compute.db.server_states import ServerStates
 from services.compute.db.tables import SAGAS, ServerRow
-from services.compute.sagas.kit import Kit, changed
+from services.compute.sagas.kit import Kit
 
 log = logging.getLogger(__name__)
 
@@ -123,4 +123,4 @@ def _settle(session: Session, server: ServerRow, found: PowerState | None, *, se
             host=server.host,
             message=what.message,
         )
-    kit.bus.tell(changed(server))
+    kit.tell_after(session, server)

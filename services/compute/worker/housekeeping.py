@@ -16,7 +16,7 @@ from services.compute.db.hosts import Hosts
 from services.compute.db.placement import Placement
 from services.compute.db.server_states import ServerStates
 from services.compute.db.tables import SAGAS, ServerRow
-from services.compute.sagas.kit import Kit, changed
+from services.compute.sagas.kit import Kit
 
 log = logging.getLogger(__name__)
 
@@ -74,10 +74,10 @@ class Housekeeping:
         now = self.kit.now()
         for server in ServerStates(session).abandoned(before=now - ABANDONED_AFTER):
             log.warning("abandoned server put into error", extra={"server_id": str(server.id)})
-            self._fail(server, now)
+            self._fail(session, server, now)
 
-    def _fail(self, server: ServerRow, now: datetime) -> None:
+    def _fail(self, session: Session, server: ServerRow, now: datetime) -> None:
         was = server.task_state or server.vm_state
         server.fault = a_fault(f"Nothing was at work on this server any more while it was '{was}'", at=now)
         server.vm_state, server.task_state, server.updated_at = VmState.ERROR, None, now
-        self.kit.bus.tell(changed(server))
+        self.kit.tell_after(session, server)

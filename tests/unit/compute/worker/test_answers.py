@@ -6,14 +6,16 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from common.bus.bus import Handlers
 from common.saga.store import Sagas
-from services.compute.contract import CompareGuests, GuestChanged, HostAlive, RegisterHost
+from services.compute.contract import CompareGuests, GuestChanged, HostAlive, RegisterHost, ServerChanged
 from services.compute.core.guests import GuestFound, PowerState
 from services.compute.core.states import VmState
 from services.compute.db.hosts import Hosts
 from services.compute.db.tables import SAGAS
 from services.compute.sagas import DELETE_SERVER, STOP_SERVER, DeleteServer, StopServer
 from tests.harness.compute import ComputeWorld
+from tests.harness.waiting import until
 
 
 def changed(world: ComputeWorld, server_id: UUID, state: PowerState | None) -> None:
@@ -58,6 +60,23 @@ def test_a_guest_that_changed_by_itself_changes_its_server(
         actions = [row.action for row in Sagas(session, SAGAS).of_resource(server_id)]
     assert actions == ([action] if action else []) + ["create"]
     assert before == VmState.ERROR or (server.fault is None) == (after != VmState.ERROR)
+
+
+def test_what_a_host_saw_is_told_once_it_is_committed(world: ComputeWorld) -> None:
+    server_id = world.a_booted_server()
+    heard: list[tuple[str, str]] = []
+    handlers = Handlers()
+
+    @handlers.hears(ServerChanged)
+    def note(event: ServerChanged) -> None:
+        heard.append((event.vm_state, world.server(event.server_id).vm_state))
+
+    world.bus.listen(ServerChanged.topic, handlers)
+
+    changed(world, server_id, PowerState.SHUTDOWN)
+
+    until(lambda: heard, what="the event")
+    assert heard == [(VmState.STOPPED, VmState.STOPPED)]
 
 
 def test_a_change_is_not_heeded_while_a_saga_is_at_work(world: ComputeWorld) -> None:
