@@ -7,13 +7,12 @@ import socket
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import MetaData, func, select, text
+from sqlalchemy import MetaData, text
 from sqlalchemy.exc import DatabaseError
 
 from cli import distributed_processes, libvirt_daemons
@@ -23,17 +22,19 @@ from cli.examination import Finding, Patient
 from cli.overview import processes
 from cli.settings_file import CloudSettings
 from common.bus.amqp import AmqpBus
+from common.clock import utc_now
 from common.db.database import Database
 from common.db.migrate import alembic_config
+from common.saga.store import Sagas
 from common.settings import Section
-from services.compute.db.tables import ServerSaga
+from services.compute.db.tables import SAGAS
 from services.compute.settings import AgentSettings, ComputeSettings
 from services.identity.settings import IdentitySettings
 from services.image.settings import ImageSettings
 
 FREE_BYTES = 2 << 30
 FREE_SHARE = 0.03
-UNFINISHED = ("running", "undoing")
+MOST_NAMED = 5  # sagas in one finding
 DATABASES: dict[str, type[Any]] = {"identity": IdentitySettings, "image": ImageSettings, "compute": ComputeSettings}
 
 
@@ -170,18 +171,14 @@ def _existing(path: Path) -> Path:
 def sagas(patient: Patient) -> Finding:
     """No accepted request is still open after its deadline."""
     database = Database(ComputeSettings.read(patient.settings).database_url, pool_size=1)
-    overdue = (
-        select(func.count())
-        .select_from(ServerSaga)
-        .where(ServerSaga.state.in_(UNFINISHED), ServerSaga.deadline_at < datetime.now(UTC))
-    )
     try:
         with database.reading() as session:
-            count = session.execute(overdue).scalar_one()
+            stuck = [f"{saga.kind} of {saga.resource_id}" for saga in Sagas(session, SAGAS).stuck(utc_now())]
     finally:
         database.close()
-    if count:
-        return Finding(f"{count} accepted requests are past their deadline", False)
+    if stuck:
+        told = ", ".join(stuck[:MOST_NAMED]) + (", …" if stuck[MOST_NAMED:] else "")
+        return Finding(f"{len(stuck)} accepted requests are past their deadline: {told}", False)
     return Finding("none is stuck")
 
 

@@ -79,10 +79,12 @@ def test_a_request_past_its_deadline_is_told_of(places: Places, compute: Databas
     assert checks.sagas(Patient.at(places)).is_well
 
     with compute.transaction() as session:
-        session.execute(insert(ServerSaga).values(**an_overdue_saga()))
+        overdue = an_overdue_saga()
+        session.execute(insert(ServerSaga).values(**overdue))
 
     found = checks.sagas(Patient.at(places))
-    assert not found.is_well and found.says.startswith("1 ")
+    assert not found.is_well
+    assert found.says == f"1 accepted requests are past their deadline: boot_server of {overdue['resource_id']}"
 
 
 def an_overdue_saga() -> dict[str, object]:
