@@ -22,12 +22,11 @@ class Agreement:
     def holds(self, *, within_s: float = 120) -> None:
         database = Database(self._database_url())
         try:
-            until(lambda: not self._complaints(database), within_s=within_s, every_s=2, what=self._told(database))
+            until(lambda: not self._complaints(database), within_s=within_s, every_s=2, what="agreement")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {'; '.join(self._complaints(database))}") from error
         finally:
             database.close()
-
-    def _told(self, database: Database) -> str:
-        return f"agreement ({'; '.join(self._complaints(database)) or 'none'} at first)"
 
     def _complaints(self, database: Database) -> list[str]:
         living, claims = self._living(database), self._claims(database)

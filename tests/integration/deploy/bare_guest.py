@@ -6,20 +6,13 @@ import contextlib
 import json
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Thread
 
+from tests.harness.waiting import until
+
 BOOT_S = 90  # a deadline for a busy machine, not an expectation: it takes about five
-
-
-def wait_until(condition: Callable[[], bool], *, within_s: float, what: str) -> None:
-    """Return once the condition holds; AssertionError with `what` when it does not in time."""
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {within_s} s in vain for {what}"
-        time.sleep(0.05)
 
 
 def drain(connection: socket.socket) -> None:
@@ -47,7 +40,7 @@ class BareGuest:
         def shown_or_dead() -> bool:
             return text in self.console or self.process.poll() is not None
 
-        wait_until(shown_or_dead, within_s=within_s, what=f"{text!r} on the console:\n{self.console}")
+        until(shown_or_dead, within_s=within_s, what=f"{text!r} on the console:\n{self.console}")
         assert text in self.console, f"qemu ended with {self.process.poll()}:\n{self.console}"
 
     def type(self, line: str) -> None:
@@ -70,7 +63,7 @@ class BareGuest:
                 assert "error" not in answer, answer
 
     def switches_itself_off(self, *, within_s: float) -> None:
-        wait_until(lambda: self.process.poll() is not None, within_s=within_s, what="the guest to end")
+        until(lambda: self.process.poll() is not None, within_s=within_s, what="the guest to end")
         assert self.process.returncode == 0
 
 

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from amqp.exceptions import AccessRefused
 
-from tests.integration.deploy.bare_guest import wait_until
+from tests.harness.waiting import until
 
 
 class DevService:
@@ -90,7 +90,7 @@ def keep_message(service: DevService) -> None:
             producer.publish("kept", delivery_mode="persistent")
     # RabbitMQ 3.10 writes the name of a new quorum queue seconds later; killed before, it never gives that queue a leader
     [names] = service.folder.glob("data/*/quorum/*/names.dets")
-    wait_until(lambda: b"quorum" in names.read_bytes(), within_s=30, what="the new queue's name on disk")
+    until(lambda: b"quorum" in names.read_bytes(), within_s=30, what="the new queue's name on disk")
 
 
 def kept_messages(url: str) -> int:
@@ -141,7 +141,7 @@ def test_a_service_killed_outright_starts_again_with_what_it_had_confirmed(servi
 
     assert service.pid != killed
     kept = KEPT[name_of(service)]
-    wait_until(lambda: kept(service.url) == ALL[name_of(service)], within_s=30, what="what was confirmed")
+    until(lambda: kept(service.url) == ALL[name_of(service)], within_s=30, what="what was confirmed")
 
 
 @both
