@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Insert, Select, Table, Update, bindparam, exists, insert, or_, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Insert,
+    Select,
+    Update,
+    bindparam,
+    exists,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from common.saga.tables import UNFINISHED, SagaTables
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    claim: Update  # :now, :kinds, :most, :worker, :until -> whole rows
     hold: Select[Any]  # :b_id, :b_generation -> is_cancelled
+    start: Insert
     record: Update  # :b_id, :b_generation and the columns to set
     add_event: Insert
     end_event: Update  # :b_saga_id and the columns to set
@@ -25,26 +39,29 @@ def prepared(tables: SagaTables) -> Prepared:
     sagas, events = tables.sagas.__table__, tables.events.__table__
     mine = (sagas.c.id == bindparam("b_id"), sagas.c.generation == bindparam("b_generation"))
     return Prepared(
-        claim=_claim(sagas),
-        hold=select(sagas.c.is_cancelled).where(*mine, sagas.c.state.in_(UNFINISHED)).with_for_update(),
+        hold=select(sagas.c.is_cancelled).where(*mine, _one_of(sagas.c.state, UNFINISHED)).with_for_update(),
+        start=insert(sagas),
         record=update(sagas).where(*mine),
         add_event=insert(events),
         end_event=update(events).where(events.c.saga_id == bindparam("b_saga_id"), events.c.ended_at.is_(None)),
     )
 
 
-def _claim(sagas: Table) -> Update:
+@lru_cache
+def claiming(tables: SagaTables, kinds: tuple[str, ...]) -> Update:
+    """Due sagas of these kinds, by :now, :most, :worker, :until -> whole rows."""
+    sagas = tables.sagas.__table__
     one, older = sagas.alias("one"), sagas.alias("older")
     now = bindparam("now", type_=sagas.c.due_at.type)
     precedes = exists().where(
-        older.c.resource_id == one.c.resource_id, older.c.number < one.c.number, older.c.state.in_(UNFINISHED)
+        older.c.resource_id == one.c.resource_id, older.c.number < one.c.number, _one_of(older.c.state, UNFINISHED)
     )
     due = (
         select(one.c.number)
         .where(
-            one.c.state.in_(UNFINISHED),
+            _one_of(one.c.state, UNFINISHED),
             one.c.due_at <= now,
-            one.c.kind.in_(bindparam("kinds", expanding=True)),
+            _one_of(one.c.kind, kinds),
             or_(one.c.claimed_until.is_(None), one.c.claimed_until < now),
             ~precedes,
         )
@@ -63,3 +80,8 @@ def _claim(sagas: Table) -> Update:
         )
         .returning(*sagas.c)
     )
+
+
+def _one_of(column: Column[Any], values: Iterable[str]) -> ColumnElement[bool]:
+    """`in_` writes its list anew for each execution, since it might be another one."""
+    return column.in_([literal(value) for value in values])

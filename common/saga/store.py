@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from common import log as ids
 from common.clock import utc_now
-from common.saga.prepared import prepared
+from common.saga.prepared import claiming, prepared
 from common.saga.saga import Saga
 from common.saga.tables import UNFINISHED, SagaState, SagaTables
 
@@ -24,7 +24,7 @@ class Sagas:
     def __init__(self, session: Session, tables: SagaTables, *, hint: Callable[[], None] = lambda: None) -> None:
         self._session, self._hint = session, hint
         self._sagas, self._events = tables.sagas, tables.events
-        self._prepared = prepared(tables)
+        self._tables, self._prepared = tables, prepared(tables)
 
     def start(
         self,
@@ -54,7 +54,7 @@ class Sagas:
             "created_at": now,
             "updated_at": now,
         }
-        self._session.execute(insert(self._sagas), [row])
+        self._session.connection().execute(self._prepared.start, row)
         event.listen(self._session, "after_commit", lambda _: self._hint(), once=True)
         return saga_id
 
@@ -87,10 +87,6 @@ class Sagas:
         query = select(self._sagas).where(self._sagas.state.in_(UNFINISHED), self._sagas.deadline_at < now)
         return self._session.scalars(query.order_by(self._sagas.number)).all()
 
-    def count_unfinished(self) -> int:
-        query = select(func.count()).select_from(self._sagas).where(self._sagas.state.in_(UNFINISHED))
-        return self._session.scalar(query) or 0
-
     def forget(self, before: datetime, *, most: int = 1000) -> int:
         """Drop finished sagas, and their events, that ended before then."""
         old = select(self._sagas.id).where(self._sagas.state.not_in(UNFINISHED), self._sagas.finished_at < before)
@@ -104,8 +100,8 @@ class Sagas:
         """Take up to `most` due sagas for `worker`, those due longest first: none that somebody holds, and none that an
         older one of its resource precedes."""
         until = now + timedelta(seconds=lease_s)
-        asked = {"now": now, "kinds": kinds, "most": most, "worker": worker, "until": until}
-        rows = self._session.connection().execute(self._prepared.claim, asked).all()
+        asked = {"now": now, "most": most, "worker": worker, "until": until}
+        rows = self._session.connection().execute(claiming(self._tables, kinds), asked).all()
         return sorted(rows, key=lambda row: (row.due_at, row.number))
 
     def next_due(self, kinds: Sequence[str], *, after: datetime) -> datetime | None:

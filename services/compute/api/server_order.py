@@ -24,7 +24,6 @@ from services.compute.db.servers import as_uuid
 NO_VOLUMES = "Block Device Mapping is Invalid: this cloud has no volume service; a server's disk comes from its image."
 PASSWORD_LETTERS = "".join(sorted(set(string.ascii_letters + string.digits) - set("0O1lIi")))
 PASSWORD_LENGTH = 12
-MOST_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +61,9 @@ def order_of(body: CreateServer, caller: Caller, kit: Kit, version: int) -> Orde
         wanted_zone = _zone(asked, tx, caller, kit)
         flavor = _flavor(asked.flavor_ref, tx, caller)
         public_key = _public_key(asked.key_name, tx, caller)
-        limits = tx.quotas.of_project(str(caller.project_id), kit.settings.quotas())
-    _must_be_few(asked.metadata, limits["metadata_items"])
+        limits = tx.quotas.of_project(str(caller.project_id), kit.settings.quotas()) if asked.metadata else None
+    if limits is not None:
+        _must_be_few(asked.metadata, limits["metadata_items"])
     image = _image(image_id, caller, kit)
     must_boot(image, flavor)
     return Order(

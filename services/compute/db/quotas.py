@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.orm import Session
 
 from services.compute.db.tables import QuotaRow
+
+_OF_PROJECT = select(QuotaRow.resource, QuotaRow.most).where(QuotaRow.project_id == bindparam("project_id"))
+"""Built once: each new server asks this."""
 
 
 class Quotas:
@@ -18,9 +21,7 @@ class Quotas:
 
     def of_project(self, project_id: str, defaults: Mapping[str, int]) -> dict[str, int]:
         """Resource -> how much of it the project may have."""
-        own = self._session.execute(
-            select(QuotaRow.resource, QuotaRow.most).where(QuotaRow.project_id == project_id)
-        ).all()
+        own = self._session.connection().execute(_OF_PROJECT, {"project_id": project_id}).all()
         return dict(defaults) | {row.resource: row.most for row in own if row.resource in defaults}
 
     def change(self, project_id: str, most: Mapping[str, int]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, insert, select, text, update
+from sqlalchemy import Row, bindparam, func, insert, select, text, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from common.clock import utc_now
@@ -32,6 +32,14 @@ STATE: tuple[InstrumentedAttribute[Any], ...] = (
     _R.id, _R.project_id, _R.user_id, _R.vm_state, _R.task_state, _R.host, _R.zone, _R.wanted_zone, _R.attributes, _R.tags,
 )  # fmt: skip
 """What decides whether something may be done."""
+
+# Built once: each new server needs them.
+_ADD = insert(ServerRow)
+_USED = select(
+    func.count(),
+    func.coalesce(func.sum(ServerRow.flavor["vcpus"].as_integer()), 0),
+    func.coalesce(func.sum(ServerRow.flavor["memory_mib"].as_integer()), 0),
+).where(ServerRow.project_id == bindparam("project_id"), ServerRow.deleted_at.is_(None))
 
 
 class Servers:
@@ -77,7 +85,7 @@ class Servers:
         return row
 
     def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        self._session.execute(insert(ServerRow), [dict(row) for row in rows])
+        self._session.connection().execute(_ADD, [dict(row) for row in rows])
 
     def change(self, server_id: UUID, **values: Any) -> None:
         self._session.execute(update(ServerRow).where(ServerRow.id == server_id).values(updated_at=utc_now(), **values))
@@ -91,12 +99,7 @@ class Servers:
 
     def used(self, project_id: str) -> Amount:
         """What the project's servers, those being deleted included, take of its quota."""
-        query = select(
-            func.count(),
-            func.coalesce(func.sum(ServerRow.flavor["vcpus"].as_integer()), 0),
-            func.coalesce(func.sum(ServerRow.flavor["memory_mib"].as_integer()), 0),
-        ).where(ServerRow.project_id == project_id, ServerRow.deleted_at.is_(None))
-        return Amount(*map(int, self._session.execute(query).one()))
+        return Amount(*map(int, self._session.connection().execute(_USED, {"project_id": project_id}).one()))
 
     def on_hosts(self, hosts: Sequence[str]) -> Sequence[Row[Any]]:
         """(host, id, name, vm_state) of the servers on these hosts."""

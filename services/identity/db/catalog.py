@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, Select, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Row, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from common.errors import NotFound
 from services.identity.db.tables import Endpoint, Region, Service
 
-OFFERED: Select[Any] = (
-    select(
-        Service.id.label("service_id"), Service.type, Service.name,
-        Endpoint.id, Endpoint.interface, Endpoint.region_id, Endpoint.url,
-    )
+SHOWN: tuple[ColumnElement[Any] | InstrumentedAttribute[Any], ...] = (
+    Service.id.label("service_id"), Service.type, Service.name,
+    Endpoint.id, Endpoint.interface, Endpoint.region_id, Endpoint.url,
+)  # fmt: skip
+OFFERED = (
+    select(*SHOWN)
     .join(Endpoint, Endpoint.service_id == Service.id)
     .where(Service.enabled, Endpoint.enabled)
     .order_by(Service.type, Service.id, Endpoint.id)
-)  # fmt: skip
+)
 
 
 def offered(session: Session) -> Sequence[Row[Any]]:

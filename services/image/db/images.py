@@ -15,9 +15,11 @@ from sqlalchemy import (
     Select,
     String,
     and_,
+    bindparam,
     delete,
     false,
     insert,
+    literal,
     or_,
     select,
     true,
@@ -64,7 +66,9 @@ class Images:
 
     def seen(self, image_id: UUID, viewer: Viewer) -> Image:
         """NotFound, also for what this viewer must not know of."""
-        return self._one(select(*COLUMNS), image_id, viewer)
+        query = _ALONE if viewer.sees_all else _SEEN
+        asked = {"image_id": image_id, "project_id": viewer.project_id}
+        return self._alone(self.session.connection().execute(query, asked).first(), image_id)
 
     def locked(self, image_id: UUID, viewer: Viewer) -> Image:
         """The same, and nobody else changes it before the transaction ends."""
@@ -126,9 +130,15 @@ class Images:
 
     def _one(self, query: Select[Any], image_id: UUID, viewer: Viewer) -> Image:
         row = self.session.execute(query.where(ImageRow.id == image_id, _visible(viewer))).first()
+        return self._alone(row, image_id)
+
+    def _alone(self, row: Row[Any] | None, image_id: UUID) -> Image:
+        """With properties and tags.  NotFound"""
         if row is None:
             raise NotFound(f"No image found with ID {image_id}")
-        return self._filled([row])[0]
+        connection, its = self.session.connection(), {"image_id": image_id}
+        properties = dict(connection.execute(_PROPERTIES, its).tuples().all())
+        return _image(row, properties, tuple(connection.execute(_TAGS, its).scalars()))
 
     def _marker(self, marker: UUID, viewer: Viewer, columns: list[InstrumentedAttribute[Any]]) -> Sequence[Any]:
         found = self.session.execute(select(*columns).where(ImageRow.id == marker, _visible(viewer))).first()
@@ -181,6 +191,19 @@ def _visible(viewer: Viewer) -> ColumnElement[bool]:
 
 def _own(viewer: Viewer) -> ColumnElement[bool]:
     return false() if viewer.project_id is None else ImageRow.owner == viewer.project_id
+
+
+# Built once: each new server asks for its image.
+_ALONE = select(*COLUMNS).where(ImageRow.id == bindparam("image_id"))
+_SEEN = _ALONE.where(
+    or_(ImageRow.visibility.in_([literal(one) for one in OPEN]), ImageRow.owner == bindparam("project_id"))
+)
+_PROPERTIES = (
+    select(PropertyRow.name, PropertyRow.value)
+    .where(PropertyRow.image_id == bindparam("image_id"))
+    .order_by(PropertyRow.name)
+)
+_TAGS = select(TagRow.value).where(TagRow.image_id == bindparam("image_id")).order_by(TagRow.value)
 
 
 def _listed(listing: Listing, viewer: Viewer) -> list[ColumnElement[bool]]:
