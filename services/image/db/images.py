@@ -137,7 +137,7 @@ class Images:
         if row is None:
             raise NotFound(f"No image found with ID {image_id}")
         connection, its = self.session.connection(), {"image_id": image_id}
-        properties = dict(connection.execute(_PROPERTIES, its).tuples().all())
+        properties = {row.name: row.value for row in connection.execute(_PROPERTIES, its)}
         return _image(row, properties, tuple(connection.execute(_TAGS, its).scalars()))
 
     def _marker(self, marker: UUID, viewer: Viewer, columns: list[InstrumentedAttribute[Any]]) -> Sequence[Any]:
