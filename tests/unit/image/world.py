@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,11 +12,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
 
-from common.auth.callers import Caller
-from common.auth.tokens import TokenVerifier, sign
 from common.bus.memory import MemoryBus
 from common.db.database import Database
 from common.db.migrate import upgrade
@@ -29,30 +25,16 @@ from services.image.drivers.inspect.inspector import Inspector
 from services.image.main import build_app, build_kit
 from services.image.settings import ImageSettings
 from tests.conftest import a_platform
+from tests.harness.tokens import ALICE as ALICE
+from tests.harness.tokens import BOB as BOB
+from tests.harness.tokens import a_verifier, signed_token
 
-KEY = Ed25519PrivateKey.generate()
-ALICE, BOB = "a1" * 16, "b0" * 16  # two projects
 PATCH = "application/openstack-images-v2.1-json-patch"
 BYTES = "application/octet-stream"
 
 
 def a_token(project: str = ALICE, roles: tuple[str, ...] = ("member", "reader")) -> str:
-    now = datetime.now(UTC)
-    caller = Caller(
-        user_id=uuid4().hex,
-        user_domain_id="default",
-        issued_at=now,
-        expires_at=now + timedelta(hours=1),
-        audit_ids=(uuid4().hex,),
-        project_id=project,
-        project_domain_id="default",
-        roles=frozenset(roles),
-    )
-    return sign(caller, key=KEY, key_id="test")
-
-
-def a_verifier() -> TokenVerifier:
-    return TokenVerifier(fetch_keys=lambda: {"test": KEY.public_key()}, fetch_revocations=list)
+    return signed_token(project=project, roles=roles, user=uuid4().hex)
 
 
 ADMIN = ("admin", "manager", "member", "reader")

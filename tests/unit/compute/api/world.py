@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import SecretStr
 from sqlalchemy import insert, select, update
 
-from common.auth.callers import Caller
 from common.auth.policy import Policy
-from common.auth.tokens import TokenVerifier, sign
 from common.bus.bus import Handlers
 from common.bus.memory import MemoryBus
 from common.clock import utc_now
@@ -32,9 +28,10 @@ from services.compute.db.placement_tables import InventoryRow, ProviderRow
 from services.compute.db.tables import ComputeTable, HostRow, ServerRow, ServerSaga, ServiceRow
 from services.compute.settings import ComputeSettings
 from services.image.client import ImageFacts
+from tests.harness.tokens import ALICE as ALICE
+from tests.harness.tokens import BOB as BOB
+from tests.harness.tokens import a_verifier, signed_token
 
-KEY = Ed25519PrivateKey.generate()
-ALICE, BOB = "a1" * 16, "b0" * 16  # two projects
 ALICES_USER = "a2" * 16
 ADMIN = ("admin", "manager", "member", "reader")
 MEMBER, READER = ("member", "reader"), ("reader",)
@@ -42,18 +39,8 @@ URL = "http://cloud.test/compute"
 
 
 def a_token(project: str | None = ALICE, roles: tuple[str, ...] = MEMBER, user: str | None = None) -> str:
-    now = datetime.now(UTC)
-    caller = Caller(
-        user_id=user or (ALICES_USER if project == ALICE else uuid4().hex),
-        user_domain_id="default",
-        issued_at=now,
-        expires_at=now + timedelta(hours=1),
-        audit_ids=(uuid4().hex,),
-        project_id=project,
-        project_domain_id="default",
-        roles=frozenset(roles),
-    )
-    return sign(caller, key=KEY, key_id="test")
+    owner = ALICES_USER if project == ALICE else uuid4().hex
+    return signed_token(project=project, roles=roles, user=user or owner)
 
 
 def an_image(**changes: Any) -> ImageFacts:
@@ -229,7 +216,7 @@ def a_world(database_url: str, images: Images | None = None, *, is_new: bool = T
         images=images or gallery,
         policy=Policy(RULES, settings.policy),
     )
-    verifier = TokenVerifier(fetch_keys=lambda: {"test": KEY.public_key()}, fetch_revocations=list)
+    verifier = a_verifier()
     inside.add("compute", compute_app(kit, verifier, identity_url="http://cloud.test/identity"))
     world = World(kit, inside, gallery, bus)
     yield world
