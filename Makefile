@@ -24,6 +24,7 @@ setup: .venv/.installed ## install everything from the lock; quick when nothing 
 	@test -x $(PY) || python3 -m venv .venv
 	@.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@git config core.hooksPath .githooks 2>/dev/null || true
 	@touch $@
 
 demo: setup ## from a bare machine to a running guest and its console

@@ -39,6 +39,7 @@ class Traffic:
     image: str
     flavors: tuple[str, ...]
     chance: random.Random
+    pause_s: tuple[float, float]  # between two requests, at least and at most
     accepted: set[str] = field(default_factory=set)
     deleted: set[str] = field(default_factory=set)
     refused: int = 0
@@ -51,7 +52,7 @@ class Traffic:
                 number += 1
                 with suppress(httpx.HTTPError):
                     self.one_round(http, number)
-                self.over.wait(self.chance.uniform(0.05, 0.4))
+                self.over.wait(self.chance.uniform(*self.pause_s))
 
     def client(self) -> httpx.Client:
         token = self.cloud.sdk("pileus-admin").authorize()
@@ -88,7 +89,8 @@ def traffic_of() -> Iterator[Callable[[Cloud], Traffic]]:
         )
         mostly_simulated = [a_flavor(sdk, "required"), a_flavor(sdk, "forbidden")] if cloud.is_distributed else []
         flavors = (*mostly_simulated[:1] * 7, *(mostly_simulated[1:] or [a_flavor(sdk, None)]))
-        traffic = Traffic(cloud, empty_image(cloud), flavors, random.Random(SEED))
+        pause_s = (0.05, 0.4) if cloud.is_distributed else (0.3, 0.9)  # all of an embedded cloud's guests are real
+        traffic = Traffic(cloud, empty_image(cloud), flavors, random.Random(SEED), pause_s)
         thread = threading.Thread(target=traffic.run, name="traffic")
         thread.start()
         started.append((traffic, thread))
@@ -134,13 +136,12 @@ def test_whatever_is_killed_every_accepted_request_ends(tmp_path: Path, traffic_
 def test_one_process_that_is_killed_goes_on_where_it_was(
     tmp_path: Path, traffic_of: Callable[[Cloud], Traffic]
 ) -> None:
-    simulated = {"PILEUS_AGENT_DRIVER": "simulated", "PILEUS_AGENT_SIMULATED_HOSTS": "3"}
-    with embedded(tmp_path / "data", **simulated) as cloud:
+    with embedded(tmp_path / "data") as cloud:
         traffic = traffic_of(cloud)
         for _ in range(3):
             calm(traffic)
             cloud.kill("pileus")
-            cloud.pileus("up", "--listen", cloud.listen, "--detach", environment=simulated)
+            cloud.pileus("up", "--listen", cloud.listen, "--detach")
             calm(traffic)
         traffic.over.set()
 
@@ -195,7 +196,7 @@ BLOWS: dict[str, Callable[[Cloud], object]] = {
 
 def end_of_all(traffic: Traffic) -> None:
     """Every accepted server is ACTIVE, ERROR with a reason, or gone if it was to be."""
-    assert len(traffic.accepted) > 30
+    assert len(traffic.accepted) > 10
     with traffic.client() as http:
         for server_id in sorted(traffic.accepted):
             until(lambda: has_ended(http, server_id, traffic), within_s=DEADLINE_S, what=f"the end of {server_id}")  # noqa: B023
