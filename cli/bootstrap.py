@@ -21,6 +21,7 @@ def command(config: Path) -> None:
     surroundings = parts.surroundings_of(config)
     try:
         first_users.ensure(surroundings)
+        first_users.schemas(surroundings)
     finally:
         surroundings.bus.close()
     click.echo(f"Users, projects and catalog of {surroundings.platform.public_url} are in place.")

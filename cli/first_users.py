@@ -27,6 +27,15 @@ def ensure(surroundings: Surroundings) -> None:
     bootstrap(surroundings, wanted)
 
 
+def schemas(surroundings: Surroundings) -> None:
+    """The newest schema in every other database, before their services start."""
+    from services.compute.main import prepare as prepare_compute
+    from services.image.main import prepare as prepare_image
+
+    prepare_image(surroundings)
+    prepare_compute(surroundings)
+
+
 def service_users(settings_file: Path) -> tuple[ServiceUser, ...]:
     """One for each section that says how its service logs in."""
     sections = tomllib.loads(settings_file.read_text())

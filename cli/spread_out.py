@@ -93,6 +93,7 @@ def _first_users(places: Places) -> None:
     surroundings = parts.surroundings_of(places.settings)
     try:
         first_users.ensure(surroundings)
+        first_users.schemas(surroundings)
     finally:
         surroundings.bus.close()
 

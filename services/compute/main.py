@@ -41,6 +41,11 @@ def database_of(url: str) -> Database:
     return database
 
 
+def prepare(surroundings: Surroundings) -> None:
+    """Bring the database to the newest schema; the parts do it, too, but then Alembic stays in their memory."""
+    database_of(ComputeSettings.read(surroundings.settings_file).database_url)
+
+
 def build_api(surroundings: Surroundings) -> Part:
     """Answers Compute's API: writes what is asked for, and leaves the work to the worker."""
     settings = ComputeSettings.read(surroundings.settings_file)

@@ -42,20 +42,30 @@ def build(surroundings: Surroundings) -> Part:
     )
 
 
+def prepare(surroundings: Surroundings) -> None:
+    """Bring the database to the newest schema; `build` does it, too, but then Alembic stays in the service's memory."""
+    database = _database(ImageSettings.read(surroundings.settings_file))
+    database.close()
+
+
 def build_kit(settings: ImageSettings, surroundings: Surroundings, inspector: Inspector) -> Kit:
     """Database migrated, store made."""
-    database = Database(settings.database_url)
-    upgrade(database, "services.image.db", ImageTable.metadata)
     return Kit(
         settings=settings,
         public_url=f"{surroundings.platform.public_url}/image",
-        database=database,
+        database=_database(settings),
         store=FileStore(settings.store),
         inspector=inspector,
         policy=Policy(RULES, settings.policy),
         bus=surroundings.bus,
         threads=ThreadPoolExecutor(settings.upload_threads, thread_name_prefix="image-bytes"),
     )
+
+
+def _database(settings: ImageSettings) -> Database:
+    database = Database(settings.database_url)
+    upgrade(database, "services.image.db", ImageTable.metadata)
+    return database
 
 
 def build_app(kit: Kit, verifier: TokenVerifier, *, public_url: str) -> FastAPI:

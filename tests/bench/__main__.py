@@ -6,11 +6,13 @@ The machine is noisy: compare ratios within one run, not runs.
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 from pathlib import Path
 
 from tests.bench import boots, bytes_moved, identity, memory, reads, scheduling, start
 from tests.bench.report import Figure, show
+from tests.conftest import ROOT
 from tests.harness.clouds import distributed, embedded
 
 PARTS = ("identity", "reads", "scale", "boots", "bytes", "scheduling", "memory", "start")
@@ -22,8 +24,15 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures there as well")
     options = parser.parse_args()
     wanted = set(options.parts or PARTS)
+    keep_bytecode()
     with tempfile.TemporaryDirectory(prefix="pileus-bench-") as folder:
         show(measure(Path(folder), wanted), file=options.json)
+
+
+def keep_bytecode() -> None:
+    """As on a user's machine: compiling all modules at each start would add to every start, and to memory."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = str(ROOT / ".cache/bytecode")
 
 
 def measure(folder: Path, wanted: set[str]) -> list[Figure]:

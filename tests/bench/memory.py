@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.bench.report import Figure, told, within
 from tests.harness.clouds import Cloud
+from tests.harness.waiting import until
 
 OWN = ("identity", "image", "compute-api", "compute-worker", "gateway", "agent")
 
@@ -16,6 +17,7 @@ def measure(cloud: Cloud) -> list[Figure]:
 
 
 def measure_processes(cloud: Cloud) -> list[Figure]:
+    until(lambda: not children(cloud.pids()["image"]), within_s=60, what="the end of the idle image inspector")
     sizes = {name: family_mib(pid) for name, pid in cloud.pids().items() if name in OWN}
     return [within(f"idle memory, distributed {name}", mib, 90, "MiB PSS") for name, mib in sizes.items()] + [
         told("idle memory, distributed, all of these", f"{sum(sizes.values()):.0f} MiB PSS")
