@@ -11,13 +11,11 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from common.errors import InvalidInput, PlatformError
 from common.http.door import Door, Limits
 from common.http.faults import Faults
-from common.http.invalid import sentence
 from common.http.json import Json
 
 log = logging.getLogger(__name__)
@@ -78,10 +76,6 @@ def _answer_errors(app: FastAPI, faults: Faults) -> None:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
         return faults.answer(request, InvalidInput(f"Invalid input for field/attribute {where}. {first['msg']}"))
-
-    @app.exception_handler(ValidationError)
-    async def misshapen(request: Request, error: ValidationError) -> Response:
-        return faults.answer(request, InvalidInput(sentence(error)))
 
     @app.exception_handler(HTTPException)
     async def unrouted(request: Request, error: HTTPException) -> Response:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
 from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
@@ -27,6 +28,10 @@ from tests.harness.waiting import until
 from tests.unit.common.test_tokens import KEY, KEYS, a_caller
 
 router = APIRouter()
+
+
+class Limit(BaseModel):
+    most: int
 
 
 class PlainFaults:
@@ -58,6 +63,11 @@ def missing() -> Response:
 @router.get("/broken")
 def broken() -> Response:
     raise ZeroDivisionError("a secret path")
+
+
+@router.get("/misshapen")
+def misshapen() -> Response:
+    return Json(Limit.model_validate({"most": "a secret row"}).model_dump())
 
 
 @router.get("/ids")
@@ -127,6 +137,13 @@ def test_c11_an_unforeseen_error_shows_nothing_of_the_inside(client: TestClient)
     assert answer.status_code == 500
     assert "secret" not in answer.text
     assert "ZeroDivision" not in answer.text
+
+
+def test_what_we_wrote_down_wrongly_ourselves_is_not_the_caller_s_fault(client: TestClient) -> None:
+    answer = client.get("/misshapen")
+
+    assert answer.status_code == 500
+    assert "secret" not in answer.text and "most" not in answer.text
 
 
 def test_an_error_is_worded_by_the_service_s_faults(client: TestClient) -> None:
