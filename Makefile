@@ -14,7 +14,7 @@ SERVICES := identity image compute
         test test-unit test-contract test-integration test-e2e test-security bench sizes docs migration lock clean
 
 help: ## print the verbs
-	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: .venv/.installed ## install everything from the lock; quick when nothing changed
 	@deploy/packages.sh

@@ -40,6 +40,7 @@ class Options:
 
 def start(places: Places, *, listen: str | None, options: Options) -> None:
     """Return when the cloud is ready.  What runs already is left alone."""
+    _refuse_embedded(places)
     places.make()
     with turn(places.lock):
         with step("Start RabbitMQ and PostgreSQL"):
@@ -58,13 +59,17 @@ def start(places: Places, *, listen: str | None, options: Options) -> None:
     bring_up.explain(places)
 
 
-def _settings(places: Places, listen: str | None, options: Options) -> None:
-    if not places.settings.exists():
-        _new_settings(places, listen or DEFAULT_LISTEN)
-    elif CloudSettings.read(places.settings).mode != "distributed":
+def _refuse_embedded(places: Places) -> None:
+    """Before anything is started, and before the lock, which such a cloud holds while it runs.  InvalidInput"""
+    if places.settings.exists() and CloudSettings.read(places.settings).mode != "distributed":
         raise InvalidInput(
             f"The cloud in {places.data} is an embedded one. Start it with: pileus up --data {places.data}"
         )
+
+
+def _settings(places: Places, listen: str | None, options: Options) -> None:
+    if not places.settings.exists():
+        _new_settings(places, listen or DEFAULT_LISTEN)
     elif listen:
         settings_file.change(
             places, {"gateway": {"listen": listen}, "platform": {"public_url": bring_up.url_of(listen)}}
