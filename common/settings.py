@@ -19,7 +19,7 @@ class Section(BaseSettings):
     """One section of `pileus.toml`; the variable `PILEUS_<SECTION>_<OPTION>` wins over the file."""
 
     section: ClassVar[str]
-    model_config = SettingsConfigDict(extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     @classmethod
     def read(cls, file: Path | None = None, **given: Any) -> Self:

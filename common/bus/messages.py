@@ -19,7 +19,7 @@ R = TypeVar("R")
 class Message(BaseModel):
     """A frozen body; its type on the wire is the class name."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)  # user data crosses the bus
 
     version: ClassVar[int] = 1  # raised only when an old reader must not touch the message
 
@@ -57,7 +57,7 @@ class Failure(BaseModel):
 class Envelope(BaseModel):
     """Everything about a message but its body."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
     id: UUID = Field(default_factory=uuid4)
     type: str

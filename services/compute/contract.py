@@ -41,7 +41,7 @@ class StartGuest(Call[PowerState]):
 
 
 class StopGuest(Call[PowerState]):
-    """Ask the guest to shut down, and pull the plug after `patience_s` (0: at once)."""
+    """Ask the guest to shut down, and pull the plug after `patience_s` (0: at once); one that is off stays off."""
 
     queue, timeout_s = HOST_QUEUE, 180.0
     server_id: UUID
@@ -49,7 +49,7 @@ class StopGuest(Call[PowerState]):
 
 
 class RebootGuest(Call[PowerState]):
-    """Shut down in the guest and start again; after `patience_s` (0: at once) reset hard."""
+    """Shut down in the guest and start again; after `patience_s` (0: at once) reset hard.  Twice is two reboots."""
 
     queue, timeout_s = HOST_QUEUE, 240.0
     server_id: UUID

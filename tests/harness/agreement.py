@@ -41,6 +41,13 @@ class Agreement:
         domains = {UUID(one) for one in self.cloud.domains()}
         if spare := domains - set(living):
             found.append(f"domains without a server: {names(spare)}")
+        real = {
+            server
+            for server, (host, state) in living.items()
+            if state == "active" and not (host or "").startswith("sim-")
+        }
+        if lost := real - domains:
+            found.append(f"running servers without a domain: {names(lost)}")
         if files := self._files_without(set(living)):
             found.append(f"files left over: {files}")
         return found

@@ -102,6 +102,7 @@ class Connection:
             return self._current
 
     def _open(self) -> libvirt.virConnect:
+        fresh: libvirt.virConnect | None = None
         try:
             fresh = libvirt.open(self.uri)
             with suppress(libvirt.libvirtError):  # drivers inside this process have nobody to ping
@@ -110,6 +111,8 @@ class Connection:
                 fresh.registerCloseCallback(self._told_of_loss, None)
             self._on_open(fresh)
         except libvirt.libvirtError as error:
+            if fresh is not None:
+                _close(fresh)
             self._lost.set()
             raise Unavailable(f"libvirt does not answer at {self.uri}", uri=self.uri, said=str(error)) from error
         log.info("connected to libvirt", extra={"uri": self.uri})
@@ -132,7 +135,7 @@ class Connection:
         while not self._closed.wait(BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)]):
             try:
                 self._connected()
-            except Unavailable as error:
+            except Exception as error:  # whatever it is, this thread goes on: without it nobody hears of guests
                 attempt += 1
                 if attempt == len(BACKOFF_S):
                     log.warning("libvirt is still away", extra={"uri": self.uri, "error": str(error)})
