@@ -17,7 +17,7 @@ from cli.guest_image import GuestImage
 from cli.places import Places
 from cli.progress import bytes_bar, note, say, step
 from cli.running import Running, owner, wait_until
-from cli.servers import address
+from cli.servers import address, listening
 from cli.settings_file import DEFAULT_LISTEN, CloudSettings
 from common.errors import Conflict, InvalidInput, PlatformError, Unavailable
 from common.settings import PlatformSettings
@@ -34,6 +34,7 @@ def in_background(places: Places, *, listen: str | None, public_url: str | None)
     if running is None:
         image = prepare(places, listen=listen, public_url=public_url)
         with step("Start the cloud"):
+            _see_that_address_is_free(places)
             _wait(places, _launch(places))
     else:
         _same_address(places, listen)
@@ -145,6 +146,13 @@ def url_of(listen: str) -> str:
 def built_image() -> GuestImage:
     with step("Guest image") as progress:
         return guest_image.ensure(progress)
+
+
+def _see_that_address_is_free(places: Places) -> None:
+    """Whoever has the address would seem to be our cloud, and ready.  Unavailable"""
+    from api_gateway.settings import GatewaySettings
+
+    listening(GatewaySettings.read(places.settings).listen, "gateway").close()
 
 
 def _launch(places: Places) -> Running:

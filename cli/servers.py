@@ -120,8 +120,12 @@ def _server(part: Part, surroundings: Surroundings) -> Server:
 
 
 def _socket(part: Part) -> socket.socket:
-    """The listening socket.  Unavailable if somebody else has the address."""
-    host, port = address(part.listen or "")
+    return listening(part.listen or "", part.name)
+
+
+def listening(listen: str, name: str) -> socket.socket:
+    """A socket that listens there.  Unavailable if somebody else has the address."""
+    host, port = address(listen)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     door = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -131,7 +135,7 @@ def _socket(part: Part) -> socket.socket:
         door.set_inheritable(False)
     except OSError as error:
         door.close()
-        raise Unavailable(f"Cannot listen on {part.listen} ({part.name}): {error.strerror}") from error
+        raise Unavailable(f"Cannot listen on {listen} ({name}): {error.strerror}") from error
     return door
 
 
