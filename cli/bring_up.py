@@ -83,7 +83,7 @@ def finish(places: Places, image: GuestImage, *, simulated: int = 0) -> None:
     with bytes_bar("Guest image in the image service", image.file.stat().st_size) as progress:
         furnish.image(cloud, image, progress)
     with step("Hosts that take guests"):
-        if not wait_until(lambda: hosts_up(cloud) > simulated, HOST_S, every_s=0.2):
+        if not wait_until(lambda: hosts_up(cloud) > simulated, HOST_S):
             raise Unavailable(
                 f"The cloud answers, but not all its hosts take guests. What is wrong: pileus doctor --data {places.data}"
             )
@@ -176,7 +176,7 @@ def _launch(places: Places) -> Running:
 
 def _wait(places: Places, child: Running) -> None:
     url = local_url(places)
-    wait_until(lambda: not child.is_alive() or is_ready(url), START_S, every_s=0.2)
+    wait_until(lambda: not child.is_alive() or is_ready(url), START_S)
     if child.is_alive() and is_ready(url):
         return
     said = last_lines(places.log)

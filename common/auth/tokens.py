@@ -170,17 +170,17 @@ class TokenVerifier:
 
     def verify_here(self, token: str) -> Caller:
         """Who is calling, by the keys already known: asks nobody, takes microseconds.  Unauthenticated"""
-        caller = self._read(token)
+        caller = self._read(token, self._keys)
         if any(one.ends(caller) for one in self._revoked.values()):
             raise Unauthenticated(NOT_VALID)
         return caller
 
-    def _read(self, token: str) -> Caller:
+    def _read(self, token: str, keys: PublicKeys) -> Caller:
         """Its signature is checked once for each key; that we have the key, and when the token ends, each time."""
-        key, (signed_by, caller) = self._keys.get(key_id(token)), self._signed.get(token, (None, None))
+        key, (signed_by, caller) = keys.get(key_id(token)), self._signed.get(token, (None, None))
         if key is not None and caller is not None and signed_by is key and caller.expires_at > datetime.now(UTC):
             return caller
-        caller = read_token(token, self._keys)
+        caller = read_token(token, keys)
         if key is not None:
             if len(self._signed) >= REMEMBERED:
                 self._signed = {}
