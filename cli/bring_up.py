@@ -102,7 +102,7 @@ def explain(places: Places) -> None:
 [bold]The cloud is ready:[/bold] {platform.public_url}
 
   Boot a server and watch:     pileus demo --data {escape(str(places.data))}
-  Use any OpenStack client:    export OS_CLIENT_CONFIG_FILE={escape(str(places.clouds))} OS_CLOUD={clouds_file.ORDINARY}
+  Use any OpenStack client:    {escape(clouds_file.export_line(places))}
                                openstack server list
   As the administrator:        OS_CLOUD={clouds_file.ADMIN} openstack hypervisor list
   How it is, what is wrong:    pileus status --data {escape(str(places.data))}, pileus doctor --data {escape(str(places.data))}

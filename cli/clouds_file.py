@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
+from pathlib import Path
 
 from cli.places import Places, write_private
 from cli.settings_file import CloudSettings
@@ -31,3 +34,9 @@ def write(places: Places, platform: PlatformSettings, cloud: CloudSettings) -> N
         for name, (user, password) in users.items()
     }
     write_private(places.clouds, json.dumps({"clouds": entries}, indent=2) + "\n")  # JSON is YAML too
+
+
+def export_line(places: Places) -> str:
+    """What to type so that any client finds the cloud, and the clients themselves if they came with this command."""
+    line = f"export OS_CLIENT_CONFIG_FILE={places.clouds} OS_CLOUD={ORDINARY}"
+    return line if shutil.which("openstack") else f"{line} PATH={Path(sys.executable).parent}:$PATH"

@@ -149,7 +149,7 @@ def _printable(text: str) -> str:
 
 
 def _next(places: Places, server: Any) -> None:
-    use = f"export OS_CLIENT_CONFIG_FILE={places.clouds} OS_CLOUD={clouds_file.ORDINARY}"
+    use = clouds_file.export_line(places)
     say(f"""
 [bold]{escape(server.name)} is {server.status}.[/bold]  What to try next:
 

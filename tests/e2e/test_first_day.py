@@ -79,7 +79,9 @@ def test_an_administrator_sees_hosts_services_and_flavors(cloud: Cloud) -> None:
 
     hypervisors = cloud.openstack_json("hypervisor", "list", cloud="pileus-admin")
     services = cloud.openstack_json("compute", "service", "list", cloud="pileus-admin")
+    shown = cloud.openstack_json("hypervisor", "show", hypervisors[0]["Hypervisor Hostname"], cloud="pileus-admin")
     assert {one["State"] for one in hypervisors} == {"up"}
+    assert shown["state"] == "up"
     assert {one["State"] for one in services} == {"up"}
     assert "nova-compute" in {one["Binary"] for one in services}
     cloud.openstack("flavor", "delete", name, cloud="pileus-admin")

@@ -87,6 +87,7 @@ RULES = merged(
         "os_compute_api:os-hypervisors:servers": ADMIN,
         "os_compute_api:os-availability-zone:list": ANYBODY,
         "os_compute_api:os-availability-zone:detail": ADMIN,
+        "os_compute_api:os-aggregates:index": ADMIN,
         "os_compute_api:limits": ANYBODY,
         "os_compute_api:limits:other_project": ADMIN,
         "os_compute_api:os-quota-sets:show": READ,

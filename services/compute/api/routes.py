@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from services.compute.api import (
+    aggregates,
     availability_zones,
     discovery,
     extensions,
@@ -40,6 +41,7 @@ ROUTERS: tuple[APIRouter, ...] = tuple(
         services,
         hypervisors,
         availability_zones,
+        aggregates,
         quotas,
         extensions,
     )

@@ -19,7 +19,7 @@ def services(world: World, version: str = "2.53") -> Any:
 
 
 @pytest.mark.parametrize(
-    "path", ["os-services", "os-hypervisors", "os-hypervisors/detail", "os-availability-zone/detail"]
+    "path", ["os-services", "os-hypervisors", "os-hypervisors/detail", "os-availability-zone/detail", "os-aggregates"]
 )
 def test_hosts_are_for_operators(world: World, path: str) -> None:
     world.host()
