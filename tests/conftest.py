@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
+from cli import libvirt_daemons
 from common.settings import PlatformSettings
 
 ROOT = Path(__file__).parent.parent
@@ -67,6 +68,14 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OutsideServ
     service.run("start")
     yield service
     service.run("wipe")
+
+
+@pytest.fixture(scope="session")
+def libvirtd() -> None:
+    """The machine's libvirt answers at qemu:///system, started if nothing else did."""
+    if not Path("/usr/sbin/libvirtd").exists():
+        missing("libvirt")
+    libvirt_daemons.ensure()
 
 
 @pytest.fixture

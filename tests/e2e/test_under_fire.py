@@ -119,6 +119,7 @@ def empty_image(cloud: Cloud) -> str:
     return str(cloud.openstack_json("image", "show", "fire", cloud="pileus-admin")["id"])
 
 
+@pytest.mark.timeout(1200)
 def test_whatever_is_killed_every_accepted_request_ends(tmp_path: Path, traffic_of: Callable[[Cloud], Traffic]) -> None:
     with distributed(tmp_path / "data", "--simulated", str(SIMULATED), "--supervise") as cloud:
         traffic = traffic_of(cloud)
@@ -133,6 +134,7 @@ def test_whatever_is_killed_every_accepted_request_ends(tmp_path: Path, traffic_
         Agreement(cloud).holds()
 
 
+@pytest.mark.timeout(900)
 def test_one_process_that_is_killed_goes_on_where_it_was(
     tmp_path: Path, traffic_of: Callable[[Cloud], Traffic]
 ) -> None:

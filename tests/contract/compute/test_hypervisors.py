@@ -37,6 +37,8 @@ def hypervisor(request: pytest.FixtureRequest, place: Path) -> Iterator[Hypervis
         yield simulated
         simulated.close()
         return
+    if request.param == "qemu:///system":
+        request.getfixturevalue("libvirtd")
     libvirt = LibvirtHypervisor(libvirt_options(place, uri=request.param))
     yield libvirt
     for found in libvirt.guests():

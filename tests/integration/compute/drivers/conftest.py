@@ -29,7 +29,7 @@ def node(place: Path) -> Iterator[LibvirtNode]:
 
 
 @pytest.fixture
-def hypervisor(place: Path) -> Iterator[LibvirtHypervisor]:
+def hypervisor(place: Path, libvirtd: None) -> Iterator[LibvirtHypervisor]:
     """Of the machine's own libvirtd."""
     hypervisor = LibvirtHypervisor(libvirt_options(place))
     yield hypervisor
