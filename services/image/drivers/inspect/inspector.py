@@ -68,7 +68,7 @@ class Inspector:
             _end(process)
 
     def _start(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             (*CHILD, str(self._idle_s)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -76,6 +76,8 @@ class Inspector:
             env={},
             cwd="/",
         )
+        threading.Thread(target=process.wait, name="inspector burial", daemon=True).start()  # it ends by itself when idle
+        return process
 
 
 def _ask(process: subprocess.Popen[bytes], path: Path) -> Finding | None:
