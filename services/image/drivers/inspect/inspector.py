@@ -76,7 +76,9 @@ class Inspector:
             env={},
             cwd="/",
         )
-        threading.Thread(target=process.wait, name="inspector burial", daemon=True).start()  # it ends by itself when idle
+        threading.Thread(
+            target=process.wait, name="inspector burial", daemon=True
+        ).start()  # it ends by itself when idle
         return process
 
 
