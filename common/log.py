@@ -10,10 +10,12 @@ import re
 import sys
 from contextvars import ContextVar, Token
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
 import orjson
+
+V = TypeVar("V")
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 saga_id: ContextVar[str | None] = ContextVar("saga_id", default=None)
@@ -76,14 +78,14 @@ def start(*, level: str = "info", form: str = "json", stream: Any = None) -> Non
         logging.getLogger(chatty).setLevel("WARNING")
 
 
-class bound:
+class bound(Generic[V]):
     """`with bound(saga_id, "…"):` sets a context variable for the block."""
 
-    def __init__(self, variable: ContextVar[str | None], value: str | None) -> None:
+    def __init__(self, variable: ContextVar[V], value: V) -> None:
         self._variable, self._value = variable, value
 
     def __enter__(self) -> None:
-        self._before: Token[str | None] = self._variable.set(self._value)
+        self._before: Token[V] = self._variable.set(self._value)
 
     def __exit__(self, *_: object) -> None:
         self._variable.reset(self._before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
@@ -143,14 +144,26 @@ def queue_of(call: Call[Any], host: str | None) -> str:
     return f"{call.queue}.{host}" if host else call.queue
 
 
+deadline: ContextVar[datetime | None] = ContextVar("deadline", default=None)
+"""Until when whoever called waits for what this thread does; None outside of calls."""
+
+
+def must_be_in_time() -> None:
+    """DeadlineExceeded if the caller gave up meanwhile: for handlers that had to wait before they could begin."""
+    until = deadline.get()
+    if until is not None and until < datetime.now(UTC):
+        raise DeadlineExceeded("The turn came too late for the caller")
+
+
 class carrying:
-    """For the block, this thread's ids are those of the envelope."""
+    """For the block, this thread's ids and deadline are those of the envelope."""
 
     def __init__(self, envelope: Envelope) -> None:
         self._bound = (
             ids.bound(ids.request_id, envelope.request_id),
             ids.bound(ids.saga_id, str(envelope.saga_id) if envelope.saga_id else None),
             ids.bound(ids.traceparent, ids.child_traceparent(envelope.traceparent)),
+            ids.bound(deadline, envelope.deadline),
         )
 
     def __enter__(self) -> None:

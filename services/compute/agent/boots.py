@@ -26,6 +26,8 @@ class BootMark:
             return
         self.file.parent.mkdir(parents=True, exist_ok=True)
         half = self.file.with_suffix(".half")
+        half.unlink(missing_ok=True)
+        half.touch(mode=0o600)
         with half.open("w") as file:
             file.write(self.boot_id.read_text())
             file.flush()

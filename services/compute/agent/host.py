@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from threading import Condition
 from uuid import UUID
 
+from common.bus.bus import must_be_in_time
 from common.errors import Unavailable
 from services.compute.agent.images import HostImages
 from services.compute.core.hypervisors import Hypervisor
@@ -26,8 +27,12 @@ class Host:
 
     @contextmanager
     def turn(self, server_id: UUID) -> Iterator[Hypervisor]:
-        """The hypervisor, for one thing at a time with this guest; other guests don't wait."""
+        """The hypervisor, for one thing at a time with this guest; other guests don't wait.
+
+        A turn that comes after the caller gave up is not taken: its saga may have undone things since.  DeadlineExceeded
+        """
         with self._turns.of(server_id):
+            must_be_in_time()
             self._begin(server_id)
             try:
                 yield self.hypervisor

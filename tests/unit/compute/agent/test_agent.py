@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from common.bus.bus import Handlers
 from common.bus.memory import MemoryBus
-from common.errors import NotFound, PlatformError, Unauthenticated, Unavailable
+from common.errors import DeadlineExceeded, HostFailed, NotFound, PlatformError, Unauthenticated, Unavailable
 from common.process import Part
 from services.compute.agent.boots import BootMark
 from services.compute.agent.host import Host
@@ -244,6 +244,27 @@ def test_calls_for_one_guest_take_turns_and_others_do_not_wait(world: World) -> 
     assert other_state is PowerState.RUNNING
     assert waited and ended.is_set()
     assert world.state(slow) is PowerState.RUNNING
+
+
+def test_a_turn_that_comes_after_the_caller_gave_up_is_not_taken(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.started()
+    guest = world.a_guest()
+    started: list[UUID] = []
+    monkeypatch.setattr(world.hypervisor, "start", started.append)
+    world.hypervisor.faults.hang_next("stop")
+    stopping = Thread(target=lambda: world.bus.call(StopGuest(server_id=guest), host="sim-1"))
+    stopping.start()
+    until(lambda: world.host.is_at_work_on(guest), within_s=5, every_s=0.01)
+
+    with pytest.raises(DeadlineExceeded):
+        world.bus.call(StartGuest(server_id=guest), host="sim-1", timeout_s=0.1)
+    world.hypervisor.faults.release()
+    stopping.join(5)
+
+    world.bus.close()  # returns when every turn was taken or left
+
+    with pytest.raises(HostFailed, match="the first start"):
+        world.hypervisor.start(guest)
 
 
 def test_a_stopping_agent_finishes_what_it_holds_and_begins_nothing(world: World) -> None:
