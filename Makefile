@@ -7,7 +7,7 @@ DATA ?= /var/lib/pileus/default
 LISTEN ?= 127.0.0.1:8470
 PORT ?= 8470
 T ?=
-CODE := common services cli tests docs
+CODE := common services cli deploy tests docs
 SERVICES := identity image compute
 
 .PHONY: help setup packages demo run stop logs run-distributed check lint format types imports \
@@ -82,7 +82,7 @@ docs: ## generate the tables under docs/api
 	@$(PY) -m cli.settings_template > deploy/config/pileus.toml
 
 migration: ## a new numbered migration: SERVICE=compute NAME="add a table"
-	@$(PY) -m common.db.new_migration "$(SERVICE)" "$(NAME)"
+	@$(PY) deploy/new_migration.py "$(SERVICE)" "$(NAME)"
 
 lock: ## pin the newest versions that pyproject.toml allows
 	@$(PY) -m piptools compile --quiet --no-header --no-annotate --no-emit-index-url --no-emit-trusted-host \

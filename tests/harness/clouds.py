@@ -128,4 +128,4 @@ def distributed(data: Path, *options: str) -> Iterator[Cloud]:
 def put_away(cloud: Cloud) -> None:
     """Nothing of the cloud is left, whatever the test did to it."""
     if (cloud.data / "pileus.toml").exists():
-        cloud.pileus("down", "--purge", "--yes", check=False)
+        cloud.pileus("down", "--purge", "--yes")
