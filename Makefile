@@ -63,7 +63,7 @@ test-unit: ## unit and architecture tests
 	@$(PYTEST) -q -n 2 tests/unit tests/architecture tests/security $(T)
 
 test-contract: ## real adapters behave like the fakes
-	@$(PYTEST) -q tests/contract $(T)
+	@$(PYTEST) -q -n 2 tests/contract $(T)
 
 test-integration: ## one service whole, one outside thing real
 	@$(PYTEST) -q tests/integration $(T)
