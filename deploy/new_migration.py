@@ -14,10 +14,10 @@ from sqlalchemy import MetaData
 from common.db.database import Database
 from common.db.migrate import alembic_config, migrations_of, newest, upgrade
 
-TABLES = {
-    "identity": ("services.identity.db.tables", "IdentityTable"),
-    "image": ("services.image.db.tables", "ImageTable"),
-    "compute": ("services.compute.db.placement_tables", "ComputeTable"),
+TABLES = {  # the modules that declare them, and their common root
+    "identity": (("tables", "delegation_tables", "cloud_tables"), "IdentityTable"),
+    "image": (("tables",), "ImageTable"),
+    "compute": (("tables", "placement_tables"), "ComputeTable"),
 }
 
 
@@ -38,8 +38,9 @@ def main(service: str, name: str) -> str:
 
 
 def tables_of(service: str) -> MetaData:
-    module, root = TABLES[service]
-    metadata = getattr(importlib.import_module(module), root).metadata
+    modules, root = TABLES[service]
+    first, *_ = [importlib.import_module(f"services.{service}.db.{name}") for name in modules]
+    metadata = getattr(first, root).metadata
     assert isinstance(metadata, MetaData)
     return metadata
 

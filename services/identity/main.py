@@ -15,11 +15,10 @@ from common.db.types import utc_now
 from common.http.app import Service, create_app
 from common.periodic import Periodic
 from common.process import Part, Surroundings
-from services.identity.api import ROUTERS
+from services.identity.api import ROUTERS, RULES
 from services.identity.api.edge import Edge
 from services.identity.api.faults import IdentityFaults
 from services.identity.api.kit import Kit, revoke
-from services.identity.api.policy import RULES
 from services.identity.api.verifier import OwnVerifier
 from services.identity.contract import TokenRevoked
 from services.identity.core.bootstrap import Bootstrap

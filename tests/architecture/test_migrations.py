@@ -9,15 +9,9 @@ from sqlalchemy import MetaData
 
 from common.db.database import Database
 from common.db.migrate import drift, is_current, migrations_of, newest, upgrade
-from services.compute.db.placement_tables import ProviderRow
-from services.identity.db.tables import IdentityTable
-from services.image.db.tables import ImageTable
+from deploy.new_migration import TABLES, tables_of
 
-SERVICES = {
-    "services.identity.db": IdentityTable.metadata,
-    "services.image.db": ImageTable.metadata,
-    "services.compute.db": ProviderRow.metadata,
-}
+SERVICES = {f"services.{name}.db": tables_of(name) for name in TABLES}
 
 
 @pytest.mark.parametrize(("package", "metadata"), SERVICES.items())

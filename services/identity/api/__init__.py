@@ -1,5 +1,6 @@
 """The HTTP door: Keystone's API."""
 
+from common.auth.policy import merged
 from services.identity.api import (
     catalog,
     domains,
@@ -7,6 +8,7 @@ from services.identity.api import (
     groups,
     keys,
     own,
+    policy,
     projects,
     role_assignments,
     roles,
@@ -17,3 +19,4 @@ from services.identity.api import (
 
 NOUNS = (versions, tokens, own, keys, domains, projects, users, groups, roles, role_assignments, catalog)
 ROUTERS = (*(noun.router for noun in NOUNS), *grants.ROUTERS)
+RULES = merged(policy.SHARED, *(noun.RULES for noun in (*NOUNS, grants)))

@@ -18,6 +18,17 @@ from services.identity.db.tables import Endpoint, Region, Service
 
 router = Router()
 
+# fmt: off
+RULES = {
+    "identity:get_service":     "rule:cloud_reader",
+    "identity:list_services":   "rule:cloud_reader",
+    "identity:get_endpoint":    "rule:cloud_reader",
+    "identity:list_endpoints":  "rule:cloud_reader",
+    "identity:get_region":      "rule:everybody",
+    "identity:list_regions":    "rule:everybody",
+}
+# fmt: on
+
 
 def shown_service(kit: Kit, service: Service) -> dict[str, Any]:
     return {
@@ -52,7 +63,7 @@ def shown_region(kit: Kit, region: Region) -> dict[str, Any]:
     }
 
 
-@router.look("/v3/services")
+@router.look("/v3/services", "identity:list_services")
 def list_services(
     request: Request, caller: Caller, kit: KitOf, asked: PageOf, name: str | None = None, type: str | None = None
 ) -> Response:
@@ -63,14 +74,14 @@ def list_services(
         return listed(request, kit, "services", [shown_service(kit, row) for row in rows], more=more, limit=asked.limit)
 
 
-@router.look("/v3/services/{service_id}")
+@router.look("/v3/services/{service_id}", "identity:get_service")
 def show_service(service_id: str, caller: Caller, kit: KitOf) -> Response:
     kit.policy.must("identity:get_service", caller)
     with kit.database.reading() as session:
         return Json({"service": shown_service(kit, catalog.known_service(session, service_id))})
 
 
-@router.look("/v3/endpoints")
+@router.look("/v3/endpoints", "identity:list_endpoints")
 def list_endpoints(
     request: Request,
     caller: Caller,
@@ -90,14 +101,14 @@ def list_endpoints(
         return listed(request, kit, "endpoints", shown, more=more, limit=asked.limit)
 
 
-@router.look("/v3/endpoints/{endpoint_id}")
+@router.look("/v3/endpoints/{endpoint_id}", "identity:get_endpoint")
 def show_endpoint(endpoint_id: str, caller: Caller, kit: KitOf) -> Response:
     kit.policy.must("identity:get_endpoint", caller)
     with kit.database.reading() as session:
         return Json({"endpoint": shown_endpoint(kit, catalog.known_endpoint(session, endpoint_id))})
 
 
-@router.look("/v3/regions")
+@router.look("/v3/regions", "identity:list_regions")
 def list_regions(
     request: Request, caller: Caller, kit: KitOf, asked: PageOf, parent_region_id: str | None = None
 ) -> Response:
@@ -108,7 +119,7 @@ def list_regions(
         return listed(request, kit, "regions", [shown_region(kit, row) for row in rows], more=more, limit=asked.limit)
 
 
-@router.look("/v3/regions/{region_id}")
+@router.look("/v3/regions/{region_id}", "identity:get_region")
 def show_region(region_id: str, caller: Caller, kit: KitOf) -> Response:
     kit.policy.must("identity:get_region", caller)
     with kit.database.reading() as session:

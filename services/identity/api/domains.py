@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from fastapi import Request, Response
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from common.http.identity import Caller
 from common.http.json import Json
 from services.identity.api.kit import Kit, KitOf
-from services.identity.api.lists import PageOf, flag, listed, reach
+from services.identity.api.lists import PageOf, answer, asked_for, reach
 from services.identity.api.routing import Router
 from services.identity.db import projects
-from services.identity.db.lists import matching, page
+from services.identity.db.lists import matching
 from services.identity.db.tables import Domain
 
 router = Router()
+
+# fmt: off
+RULES = {
+    "identity:get_domain":    "rule:reader_above",
+    "identity:list_domains":  "rule:reader_above",
+}
+# fmt: on
+
+
+FILTERS = {"name": Domain.name, "enabled": Domain.enabled}
+
+
+def all_shown(kit: Kit, session: Session, found: Sequence[Domain]) -> list[dict[str, Any]]:
+    return [shown(kit, domain) for domain in found]
 
 
 def shown(kit: Kit, domain: Domain) -> dict[str, Any]:
@@ -31,18 +48,14 @@ def shown(kit: Kit, domain: Domain) -> dict[str, Any]:
     }
 
 
-@router.look("/v3/domains")
-def list_domains(
-    request: Request, caller: Caller, kit: KitOf, asked: PageOf, name: str | None = None, enabled: str | None = None
-) -> Response:
+@router.look("/v3/domains", "identity:list_domains", filters=FILTERS)
+def list_domains(request: Request, caller: Caller, kit: KitOf, asked: PageOf) -> Response:
     own = reach(kit, "identity:list_domains", caller, None)
-    query = matching(select(Domain), {Domain.id: own, Domain.name: name, Domain.enabled: flag(enabled)})
-    with kit.database.reading() as session:
-        rows, more = page(session, query, Domain.id, asked)
-        return listed(request, kit, "domains", [shown(kit, row) for row in rows], more=more, limit=asked.limit)
+    query = matching(select(Domain), {Domain.id: own}).where(*asked_for(request, FILTERS))
+    return answer(request, kit, "domains", query, Domain.id, asked, partial(all_shown, kit))
 
 
-@router.look("/v3/domains/{domain_id}")
+@router.look("/v3/domains/{domain_id}", "identity:get_domain")
 def show_domain(domain_id: str, caller: Caller, kit: KitOf) -> Response:
     target = {"domain_id": domain_id}
     own = {caller.user_domain_id, caller.project_domain_id}

@@ -20,6 +20,19 @@ from services.identity.db import projects, roles, users
 from services.identity.db.lists import page
 from services.identity.db.tables import Project, Role
 
+# fmt: off
+RULES = {
+    "identity:check_grant":           "rule:reader_above",
+    "identity:list_grants":           "rule:reader_above",
+    "identity:create_grant":          "rule:admin",
+    "identity:revoke_grant":          "rule:admin",
+    "identity:list_system_grants_for_user":  "rule:cloud_reader",
+    "identity:check_system_grant_for_user":  "rule:cloud_reader",
+    "identity:create_system_grant_for_user": "rule:admin",
+    "identity:revoke_system_grant_for_user": "rule:admin",
+}
+# fmt: on
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -44,7 +57,7 @@ def routes(place: Place) -> APIRouter:
     path = place.path + "/users/{user_id}/roles"
     noun, plural = place.rules, place.rules.replace("grant", "grants", 1)
 
-    @router.look(path)
+    @router.look(path, f"identity:list_{plural}")
     def list_grants(
         request: Request, user_id: str, caller: Caller, kit: KitOf, asked: PageOf, target_id: str = ""
     ) -> Response:
@@ -56,6 +69,7 @@ def routes(place: Place) -> APIRouter:
             shown = [role_api.shown(kit, row) for row in rows]
             return listed(request, kit, "roles", shown, more=more, limit=asked.limit)
 
+    @router.look(path + "/{role_id}", f"identity:check_{noun}", status=204)
     def check_grant(user_id: str, role_id: str, caller: Caller, kit: KitOf, target_id: str = "") -> None:
         scope = place.scope(target_id)
         with kit.database.reading() as session:
@@ -64,12 +78,7 @@ def routes(place: Place) -> APIRouter:
             if not roles.is_given(session, user_id, scope, role_id):
                 raise _missing(user_id, role_id, scope)
 
-    for method in ("GET", "HEAD"):
-        router.add_api_route(
-            path + "/{role_id}", check_grant, methods=[method], status_code=204, response_class=Response
-        )
-
-    @router.put(path + "/{role_id}", status_code=204, response_class=Response, response_model=None)
+    @router.assign(path + "/{role_id}", f"identity:create_{noun}")
     def give_grant(user_id: str, role_id: str, caller: Caller, kit: KitOf, target_id: str = "") -> None:
         """Twice is once."""
         kit.policy.must(f"identity:create_{noun}", caller, {})
@@ -77,7 +86,7 @@ def routes(place: Place) -> APIRouter:
             _known(session, place, target_id, user_id, role_id)
             roles.give(session, user_id, place.scope(target_id), role_id)
 
-    @router.delete(path + "/{role_id}", status_code=204, response_class=Response, response_model=None)
+    @router.remove(path + "/{role_id}", f"identity:revoke_{noun}")
     def take_grant(user_id: str, role_id: str, caller: Caller, kit: KitOf, target_id: str = "") -> None:
         """Tokens that were issued with the role end."""
         kit.policy.must(f"identity:revoke_{noun}", caller, {})

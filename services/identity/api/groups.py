@@ -18,6 +18,13 @@ from services.identity.db.tables import Group
 
 router = Router()
 
+# fmt: off
+RULES = {
+    "identity:get_group":    "rule:reader_above",
+    "identity:list_groups":  "rule:reader_above",
+}
+# fmt: on
+
 
 def shown(kit: Kit, group: Group) -> dict[str, Any]:
     return {
@@ -29,7 +36,7 @@ def shown(kit: Kit, group: Group) -> dict[str, Any]:
     }
 
 
-@router.look("/v3/groups")
+@router.look("/v3/groups", "identity:list_groups")
 def list_groups(
     request: Request, caller: Caller, kit: KitOf, asked: PageOf, name: str | None = None, domain_id: str | None = None
 ) -> Response:
@@ -40,7 +47,7 @@ def list_groups(
         return listed(request, kit, "groups", [shown(kit, row) for row in rows], more=more, limit=asked.limit)
 
 
-@router.look("/v3/groups/{group_id}")
+@router.look("/v3/groups/{group_id}", "identity:get_group")
 def show_group(group_id: str, caller: Caller, kit: KitOf) -> Response:
     with kit.database.reading() as session:
         group = session.get(Group, group_id)

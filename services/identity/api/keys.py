@@ -22,6 +22,12 @@ from services.identity.db import revocations
 
 router = Router()
 
+# fmt: off
+RULES = {
+    "identity:list_revoke_events":  "rule:admin_or_service",
+}
+# fmt: on
+
 
 @router.look("/v3/.well-known/jwks.json")
 def list_keys(kit: KitOf) -> Response:
@@ -30,7 +36,7 @@ def list_keys(kit: KitOf) -> Response:
         return Json({"keys": [jwk(key.id, key.public) for key in kit.keyring.published(session)]})
 
 
-@router.look("/v3/OS-REVOKE/events")
+@router.look("/v3/OS-REVOKE/events", "identity:list_revoke_events")
 async def list_revocations(request: Request, kit: KitOf, since: str | None = None) -> Response:
     """The revocations that matter, those from `since` on.  For admins, services and the cloud's own processes."""
     if not is_proof(request.headers.get(HEADER, ""), kit.secret):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import Request, Response
 
 from common.errors import Forbidden
@@ -10,18 +12,26 @@ from common.http.json import Json
 from services.identity.api import domains as domain_api
 from services.identity.api import projects as project_api
 from services.identity.api.kit import KitOf
-from services.identity.api.lists import PageOf, listed
+from services.identity.api.lists import PageOf, answer
 from services.identity.api.routing import Router
 from services.identity.api.token_bodies import catalog_body
 from services.identity.core.scopes import SYSTEM
 from services.identity.db import projects, roles
-from services.identity.db.lists import page
 from services.identity.db.tables import Domain, Project
 
 router = Router()
 
+# fmt: off
+RULES = {
+    "identity:get_auth_catalog":   "rule:everybody",
+    "identity:get_auth_projects":  "rule:everybody",
+    "identity:get_auth_domains":   "rule:everybody",
+    "identity:get_auth_system":    "rule:everybody",
+}
+# fmt: on
 
-@router.look("/v3/auth/catalog")
+
+@router.look("/v3/auth/catalog", "identity:get_auth_catalog")
 def show_catalog(caller: Caller, kit: KitOf) -> Response:
     """The same catalog that a scoped token carries."""
     kit.policy.must("identity:get_auth_catalog", caller)
@@ -31,25 +41,21 @@ def show_catalog(caller: Caller, kit: KitOf) -> Response:
         return Json({"catalog": catalog_body(session), "links": {"self": f"{kit.url}/auth/catalog"}})
 
 
-@router.look("/v3/auth/projects")
+@router.look("/v3/auth/projects", "identity:get_auth_projects")
 def list_own_projects(request: Request, caller: Caller, kit: KitOf, asked: PageOf) -> Response:
     kit.policy.must("identity:get_auth_projects", caller)
-    with kit.database.reading() as session:
-        rows, more = page(session, projects.open_to(caller.user_id), Project.id, asked)
-        shown = [project_api.shown(kit, row) for row in rows]
-        return listed(request, kit, "projects", shown, more=more, limit=asked.limit)
+    query = projects.open_to(caller.user_id)
+    return answer(request, kit, "projects", query, Project.id, asked, partial(project_api.all_shown, kit))
 
 
-@router.look("/v3/auth/domains")
+@router.look("/v3/auth/domains", "identity:get_auth_domains")
 def list_own_domains(request: Request, caller: Caller, kit: KitOf, asked: PageOf) -> Response:
     kit.policy.must("identity:get_auth_domains", caller)
-    with kit.database.reading() as session:
-        rows, more = page(session, projects.domains_open_to(caller.user_id), Domain.id, asked)
-        shown = [domain_api.shown(kit, row) for row in rows]
-        return listed(request, kit, "domains", shown, more=more, limit=asked.limit)
+    query = projects.domains_open_to(caller.user_id)
+    return answer(request, kit, "domains", query, Domain.id, asked, partial(domain_api.all_shown, kit))
 
 
-@router.look("/v3/auth/system")
+@router.look("/v3/auth/system", "identity:get_auth_system")
 def show_own_system(caller: Caller, kit: KitOf) -> Response:
     """Whether the user may have a token for the whole system."""
     kit.policy.must("identity:get_auth_system", caller)

@@ -18,8 +18,14 @@ from services.identity.db.tables import Assignment
 
 router = Router()
 
+# fmt: off
+RULES = {
+    "identity:list_role_assignments": "rule:reader_above",
+}
+# fmt: on
 
-@router.look("/v3/role_assignments")
+
+@router.look("/v3/role_assignments", "identity:list_role_assignments")
 def list_role_assignments(request: Request, caller: Caller, kit: KitOf) -> Response:
     """Options: `effective` adds implied roles, `include_names` names.  Nobody has a role through a group yet."""
     query = request.query_params
@@ -48,7 +54,7 @@ def _filters(request: Request, role_id: str | None) -> Filters:
         raise InvalidInput("Specify a domain, a project or the system, not several of them.")
     kind, target_id = asked[0] if asked else (None, None)
     return {
-        Assignment.user_id: query.get("user.id"),
+        Assignment.actor_id: query.get("user.id"),
         Assignment.role_id: role_id,
         Assignment.kind: kind,
         Assignment.target_id: target_id,

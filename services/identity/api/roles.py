@@ -18,6 +18,13 @@ from services.identity.db.tables import Role
 
 router = Router()
 
+# fmt: off
+RULES = {
+    "identity:get_role":    "rule:cloud_reader or rule:domain_manager",
+    "identity:list_roles":  "rule:cloud_reader or rule:domain_manager",
+}
+# fmt: on
+
 
 def shown(kit: Kit, role: Role) -> dict[str, Any]:
     return {
@@ -25,12 +32,12 @@ def shown(kit: Kit, role: Role) -> dict[str, Any]:
         "name": role.name,
         "domain_id": role.domain_id,
         "description": role.description,
-        "options": {"immutable": True} if role.immutable else {},
+        "options": role.options,
         "links": {"self": f"{kit.url}/roles/{role.id}"},
     }
 
 
-@router.look("/v3/roles")
+@router.look("/v3/roles", "identity:list_roles")
 def list_roles(
     request: Request, caller: Caller, kit: KitOf, asked: PageOf, name: str | None = None, domain_id: str | None = None
 ) -> Response:
@@ -42,7 +49,7 @@ def list_roles(
         return listed(request, kit, "roles", [shown(kit, row) for row in rows], more=more, limit=asked.limit)
 
 
-@router.look("/v3/roles/{role_id}")
+@router.look("/v3/roles/{role_id}", "identity:get_role")
 def show_role(role_id: str, caller: Caller, kit: KitOf) -> Response:
     kit.policy.must("identity:get_role", caller)
     with kit.database.reading() as session:

@@ -28,11 +28,19 @@ from services.identity.db.users import Member
 
 router = Router()
 
+# fmt: off
+RULES = {
+    "identity:validate_token":      "rule:cloud_reader or rule:service or rule:owner",
+    "identity:check_token":         "rule:cloud_reader or rule:service or rule:owner",
+    "identity:revoke_token":        "rule:admin or rule:owner",
+}
+# fmt: on
+
 SUBJECT = "x-subject-token"
 LONGEST_CHAIN = 32
 
 
-@router.post("/v3/auth/tokens", response_model=None)
+@router.make("/v3/auth/tokens", takes=AuthBody)
 def issue_token(request: Request, body: Body, kit: KitOf) -> Response:
     """Log in, or change the scope of a token that one has."""
     auth = _asked(body)
@@ -47,7 +55,7 @@ def issue_token(request: Request, body: Body, kit: KitOf) -> Response:
     return Json(answer, 201, headers={SUBJECT: token})
 
 
-@router.look("/v3/auth/tokens")
+@router.look("/v3/auth/tokens", "identity:check_token", "identity:validate_token")
 def validate_token(request: Request, caller: Caller, kit: KitOf, allow_expired: str | None = None) -> Response:
     """Describe the subject token."""
     grace_s = kit.settings.expired_grace_s if allow_expired not in (None, "", "0", "false", "False") else 0
@@ -60,7 +68,7 @@ def validate_token(request: Request, caller: Caller, kit: KitOf, allow_expired: 
     return Json(answer, headers={SUBJECT: token})
 
 
-@router.delete("/v3/auth/tokens", status_code=204, response_class=Response, response_model=None)
+@router.remove("/v3/auth/tokens", "identity:revoke_token")
 def revoke_token(request: Request, caller: Caller, kit: KitOf) -> None:
     """End the subject token and all that were made from it."""
     _, subject = _subject(request, kit, grace_s=0)

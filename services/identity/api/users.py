@@ -8,6 +8,7 @@ from uuid import uuid4
 from fastapi import Request, Response
 from sqlalchemy import select
 
+from common.db.types import utc_now
 from common.errors import InvalidInput
 from common.http.identity import Caller
 from common.http.invalid import parsed
@@ -22,6 +23,15 @@ from services.identity.db.lists import matching, page
 from services.identity.db.tables import User
 
 router = Router()
+
+# fmt: off
+RULES = {
+    "identity:get_user":     "rule:reader_above or rule:owner",
+    "identity:list_users":   "rule:reader_above",
+    "identity:create_user":  "rule:admin",
+    "identity:delete_user":  "rule:admin",
+}
+# fmt: on
 
 
 def shown(kit: Kit, user: User) -> dict[str, Any]:
@@ -38,7 +48,7 @@ def shown(kit: Kit, user: User) -> dict[str, Any]:
     return body | ({"default_project_id": user.default_project_id} if user.default_project_id else {})
 
 
-@router.look("/v3/users")
+@router.look("/v3/users", "identity:list_users")
 def list_users(
     request: Request,
     caller: Caller,
@@ -55,7 +65,7 @@ def list_users(
         return listed(request, kit, "users", [shown(kit, row) for row in rows], more=more, limit=asked.limit)
 
 
-@router.look("/v3/users/{user_id}")
+@router.look("/v3/users/{user_id}", "identity:get_user")
 def show_user(user_id: str, caller: Caller, kit: KitOf) -> Response:
     with kit.database.reading() as session:
         member = users.by_id(session, user_id)
@@ -64,7 +74,7 @@ def show_user(user_id: str, caller: Caller, kit: KitOf) -> Response:
         return Json({"user": shown(kit, users.known(session, user_id))})
 
 
-@router.post("/v3/users", response_model=None)
+@router.make("/v3/users", "identity:create_user")
 def create_user(body: Body, caller: Caller, kit: KitOf) -> Response:
     kit.policy.must("identity:create_user", caller, {})
     asked = parsed(UserBody, body).user
@@ -75,6 +85,10 @@ def create_user(body: Body, caller: Caller, kit: KitOf) -> Response:
         enabled=asked.enabled,
         default_project_id=asked.default_project_id,
         password_hash=_hashed(kit, asked.password),
+        password_set_at=utc_now() if asked.password is not None else None,
+        must_change_password=False,
+        created_at=utc_now(),
+        options={},
         extra=asked.additions(),
     )
     with kit.database.transaction() as session:
@@ -83,7 +97,7 @@ def create_user(body: Body, caller: Caller, kit: KitOf) -> Response:
     return Json({"user": shown(kit, user)}, 201)
 
 
-@router.delete("/v3/users/{user_id}", status_code=204, response_class=Response, response_model=None)
+@router.remove("/v3/users/{user_id}", "identity:delete_user")
 def delete_user(user_id: str, caller: Caller, kit: KitOf) -> None:
     """With its roles; its tokens end."""
     kit.policy.must("identity:delete_user", caller, {})

@@ -11,6 +11,7 @@ from services.identity.api.kit import KitOf
 from services.identity.api.routing import Router
 
 router = Router()
+RULES: dict[str, str] = {}  # anybody may ask
 
 
 @router.look("/")

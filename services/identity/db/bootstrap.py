@@ -8,6 +8,7 @@ from uuid import uuid4
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from common.db.types import utc_now
 from services.identity.core.bootstrap import DEFAULT_DOMAIN, IMPLIED, INTERFACES, ROLES, Bootstrap, Offer
 from services.identity.core.passwords import Passwords
 from services.identity.core.scopes import SYSTEM, Scope
@@ -52,14 +53,18 @@ def write(
 
 def _domain(session: Session) -> None:
     if session.get(Domain, DEFAULT_DOMAIN) is None:
-        session.add(Domain(id=DEFAULT_DOMAIN, name="Default", description="The default domain", enabled=True))
+        session.add(
+            Domain(
+                id=DEFAULT_DOMAIN, name="Default", description="The default domain", enabled=True, options={}, extra={}
+            )
+        )
         session.flush()
 
 
 def _role(session: Session, name: str) -> str:
     found = session.scalars(select(Role).where(Role.name == name, Role.domain_id.is_(None))).first()
     if found is None:
-        found = Role(id=uuid4().hex, name=name, immutable=True)
+        found = Role(id=uuid4().hex, name=name, options={"immutable": True}, extra={})
         session.add(found)
         session.flush()
     return found.id
@@ -69,7 +74,7 @@ def _project(session: Session, name: str, description: str) -> str:
     found = session.scalars(select(Project).where(Project.domain_id == DEFAULT_DOMAIN, Project.name == name)).first()
     if found is None:
         place = {"domain_id": DEFAULT_DOMAIN, "parent_id": DEFAULT_DOMAIN}
-        found = Project(id=uuid4().hex, name=name, description=description, enabled=True, tags=[], extra={}, **place)
+        found = Project(id=uuid4().hex, name=name, description=description, enabled=True, options={}, extra={}, **place)
         session.add(found)
         session.flush()
     return found.id
@@ -78,19 +83,32 @@ def _project(session: Session, name: str, description: str) -> str:
 def _user(session: Session, name: str, password: str, passwords: Passwords, changed: PasswordChanged) -> str:
     found = session.scalars(select(User).where(User.domain_id == DEFAULT_DOMAIN, User.name == name)).first()
     if found is None:
-        found = User(id=uuid4().hex, domain_id=DEFAULT_DOMAIN, name=name, enabled=True, extra={})
-        found.password_hash = passwords.hash(password)
+        found = _new_user(name)
+        found.password_hash, found.password_set_at = passwords.hash(password), utc_now()
         session.add(found)
         session.flush()
     elif not passwords.matches(found.password_hash, password):
-        found.password_hash = passwords.hash(password)
+        found.password_hash, found.password_set_at = passwords.hash(password), utc_now()
         changed(session, found.id)
     return found.id
 
 
+def _new_user(name: str) -> User:
+    return User(
+        id=uuid4().hex,
+        domain_id=DEFAULT_DOMAIN,
+        name=name,
+        enabled=True,
+        must_change_password=False,
+        created_at=utc_now(),
+        options={},
+        extra={},
+    )
+
+
 def _catalog(session: Session, wanted: Bootstrap, public_url: str, region: str) -> None:
     if session.get(Region, region) is None:
-        session.add(Region(id=region, description=""))
+        session.add(Region(id=region, description="", extra={}))
         session.flush()
     for offer in wanted.offers:
         service_id = _service(session, offer)
@@ -101,7 +119,9 @@ def _catalog(session: Session, wanted: Bootstrap, public_url: str, region: str) 
 def _service(session: Session, offer: Offer) -> str:
     found = session.scalars(select(Service).where(Service.type == offer.type, Service.name == offer.name)).first()
     if found is None:
-        found = Service(id=uuid4().hex, type=offer.type, name=offer.name, description=offer.description, enabled=True)
+        found = Service(
+            id=uuid4().hex, type=offer.type, name=offer.name, description=offer.description, enabled=True, extra={}
+        )
         session.add(found)
         session.flush()
     return found.id
@@ -111,6 +131,8 @@ def _endpoint(session: Session, service_id: str, region: str, interface: str, ur
     same = Endpoint.service_id == service_id, Endpoint.region_id == region, Endpoint.interface == interface
     found = session.scalars(select(Endpoint).where(*same)).first()
     if found is None:
-        found = Endpoint(id=uuid4().hex, service_id=service_id, region_id=region, interface=interface, enabled=True)
+        found = Endpoint(
+            id=uuid4().hex, service_id=service_id, region_id=region, interface=interface, enabled=True, extra={}
+        )
         session.add(found)
     found.url = url

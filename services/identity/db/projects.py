@@ -55,7 +55,7 @@ def known(session: Session, project_id: str) -> Project:
 def of_user(user_id: str) -> Select[Project]:
     """Those on which the user has any role."""
     held = exists().where(
-        Assignment.user_id == user_id, Assignment.kind == "project", Assignment.target_id == Project.id
+        Assignment.actor_id == user_id, Assignment.kind == "project", Assignment.target_id == Project.id
     )
     return select(Project).where(held)
 
@@ -91,7 +91,9 @@ def known_domain(session: Session, domain_id: str) -> Domain:
 
 def domains_open_to(user_id: str) -> Select[Domain]:
     """Those that the user may get a token for."""
-    held = exists().where(Assignment.user_id == user_id, Assignment.kind == "domain", Assignment.target_id == Domain.id)
+    held = exists().where(
+        Assignment.actor_id == user_id, Assignment.kind == "domain", Assignment.target_id == Domain.id
+    )
     return select(Domain).where(held, Domain.enabled)
 
 

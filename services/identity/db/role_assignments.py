@@ -20,7 +20,7 @@ def found(session: Session, filters: Filters, *, within: str | None = None) -> S
     query = matching(_all(), filters)
     if within is not None:
         query = query.where(or_(Project.domain_id == within, TARGET.id == within))
-    key = (Assignment.user_id, Assignment.kind, Assignment.target_id, Assignment.role_id)
+    key = (Assignment.actor_id, Assignment.kind, Assignment.target_id, Assignment.role_id)
     return [_held(row) for row in session.execute(query.order_by(*key))]
 
 
@@ -42,7 +42,7 @@ def _all() -> Select[*tuple[Any, ...]]:
             Project.id, Project.name, AROUND.id, AROUND.name, TARGET.id, TARGET.name,
         )
         .join(Role, Role.id == Assignment.role_id)
-        .join(User, User.id == Assignment.user_id)
+        .join(User, User.id == Assignment.actor_id)
         .join(HOME, HOME.id == User.domain_id)
         .outerjoin(Project, on_project)
         .outerjoin(AROUND, AROUND.id == Project.domain_id)

@@ -21,7 +21,7 @@ def known(session: Session, role_id: str) -> Role:
 
 def _held() -> Select[Role]:
     given = select(Assignment.role_id.label("id")).where(
-        Assignment.user_id == bindparam("user_id"),
+        Assignment.actor_id == bindparam("user_id"),
         Assignment.kind == bindparam("kind"),
         Assignment.target_id == bindparam("target_id"),
     )
@@ -43,7 +43,7 @@ def given(user_id: str, scope: Scope) -> Select[Role]:
     """The roles assigned to the user on the scope itself."""
     assigned = exists().where(
         Assignment.role_id == Role.id,
-        Assignment.user_id == user_id,
+        Assignment.actor_id == user_id,
         Assignment.kind == scope.kind,
         Assignment.target_id == scope.target_id,
     )
@@ -51,20 +51,29 @@ def given(user_id: str, scope: Scope) -> Select[Role]:
 
 
 def is_given(session: Session, user_id: str, scope: Scope, role_id: str) -> bool:
-    return session.get(Assignment, (user_id, scope.kind, scope.target_id, role_id)) is not None
+    return session.get(Assignment, (user_id, scope.kind, scope.target_id, role_id, False)) is not None
 
 
 def give(session: Session, user_id: str, scope: Scope, role_id: str) -> None:
     """Twice is once."""
     if not is_given(session, user_id, scope, role_id):
-        session.add(Assignment(user_id=user_id, kind=scope.kind, target_id=scope.target_id, role_id=role_id))
+        session.add(
+            Assignment(
+                actor_id=user_id,
+                actor="user",
+                kind=scope.kind,
+                target_id=scope.target_id,
+                role_id=role_id,
+                inherited=False,
+            )
+        )
         session.flush()
 
 
 def take(session: Session, user_id: str, scope: Scope, role_id: str) -> bool:
     """Whether there was anything to take."""
     taken = delete(Assignment).where(
-        Assignment.user_id == user_id,
+        Assignment.actor_id == user_id,
         Assignment.kind == scope.kind,
         Assignment.target_id == scope.target_id,
         Assignment.role_id == role_id,

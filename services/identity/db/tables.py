@@ -26,6 +26,26 @@ class Domain(IdentityTable):
     name: Mapped[str] = mapped_column(String(255), unique=True)
     description: Mapped[str | None] = mapped_column(Text)
     enabled: Mapped[bool]
+    options: Mapped[dict[str, Any]] = mapped_column(Json)
+    extra: Mapped[dict[str, Any]] = mapped_column(Json)  # what clients added to it
+
+
+class DomainTag(IdentityTable):
+    __tablename__ = "domain_tags"
+
+    domain_id: Mapped[str] = mapped_column(ForeignKey("domains.id", ondelete="CASCADE"), primary_key=True)
+    tag: Mapped[str] = mapped_column(String(255), primary_key=True, index=True)
+
+
+class DomainOption(IdentityTable):
+    """One option of a domain's own configuration; `value` is sealed when it is a secret."""
+
+    __tablename__ = "domain_options"
+
+    domain_id: Mapped[str] = mapped_column(ForeignKey("domains.id", ondelete="CASCADE"), primary_key=True)
+    section: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(String(255), primary_key=True)
+    value: Mapped[Any] = mapped_column(Json)
 
 
 class Project(IdentityTable):
@@ -38,8 +58,15 @@ class Project(IdentityTable):
     description: Mapped[str] = mapped_column(Text)
     enabled: Mapped[bool]
     parent_id: Mapped[str] = mapped_column(String(64), index=True)  # another project, or the domain at the top
-    tags: Mapped[list[str]] = mapped_column(Json)
-    extra: Mapped[dict[str, Any]] = mapped_column(Json)  # what clients added to it
+    options: Mapped[dict[str, Any]] = mapped_column(Json)
+    extra: Mapped[dict[str, Any]] = mapped_column(Json)
+
+
+class ProjectTag(IdentityTable):
+    __tablename__ = "project_tags"
+
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True)
+    tag: Mapped[str] = mapped_column(String(255), primary_key=True, index=True)
 
 
 class User(IdentityTable):
@@ -52,7 +79,24 @@ class User(IdentityTable):
     enabled: Mapped[bool]
     default_project_id: Mapped[str | None] = mapped_column(String(64), index=True)
     password_hash: Mapped[str | None] = mapped_column(String(255))
+    password_set_at: Mapped[datetime | None]
+    password_expires_at: Mapped[datetime | None] = mapped_column(index=True)
+    must_change_password: Mapped[bool]  # somebody else set it
+    created_at: Mapped[datetime | None]
+    active_at: Mapped[datetime | None]  # day of the latest log-in
+    options: Mapped[dict[str, Any]] = mapped_column(Json)
     extra: Mapped[dict[str, Any]] = mapped_column(Json)
+
+
+class FormerPassword(IdentityTable):
+    """Hashes of passwords that the user must not choose again."""
+
+    __tablename__ = "former_passwords"
+
+    id: Mapped[int] = mapped_column(Number, primary_key=True, autoincrement=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    password_hash: Mapped[str] = mapped_column(String(255))
+    set_at: Mapped[datetime]
 
 
 class LoginFailure(IdentityTable):
@@ -73,6 +117,14 @@ class Group(IdentityTable):
     domain_id: Mapped[str] = mapped_column(ForeignKey("domains.id"))
     name: Mapped[str] = mapped_column(String(64))
     description: Mapped[str] = mapped_column(Text)
+    extra: Mapped[dict[str, Any]] = mapped_column(Json)
+
+
+class Membership(IdentityTable):
+    __tablename__ = "memberships"
+
+    group_id: Mapped[str] = mapped_column(ForeignKey("groups.id", ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True)
 
 
 class Role(IdentityTable):
@@ -92,7 +144,8 @@ class Role(IdentityTable):
     name: Mapped[str] = mapped_column(String(255))
     domain_id: Mapped[str | None] = mapped_column(ForeignKey("domains.id"))
     description: Mapped[str | None] = mapped_column(Text)
-    immutable: Mapped[bool]
+    options: Mapped[dict[str, Any]] = mapped_column(Json)
+    extra: Mapped[dict[str, Any]] = mapped_column(Json)
 
 
 class ImpliedRole(IdentityTable):
@@ -105,15 +158,20 @@ class ImpliedRole(IdentityTable):
 
 
 class Assignment(IdentityTable):
-    """A user's role on a target: `kind` is "project", "domain" or "system" (whose only id is "all")."""
+    """A user's or a group's role on a target: `kind` is "project", "domain" or "system" (whose only id is "all").
+
+    An inherited one counts on the projects below the target, not on the target itself.
+    """
 
     __tablename__ = "assignments"
     __table_args__ = (Index(None, "kind", "target_id"),)
 
-    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    actor_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    actor: Mapped[str] = mapped_column(String(5))  # "user" or "group"; their ids never meet
     kind: Mapped[str] = mapped_column(String(8), primary_key=True)
     target_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     role_id: Mapped[str] = mapped_column(ForeignKey("roles.id", ondelete="CASCADE"), primary_key=True, index=True)
+    inherited: Mapped[bool] = mapped_column(primary_key=True)
 
 
 class Region(IdentityTable):
@@ -121,7 +179,8 @@ class Region(IdentityTable):
 
     id: Mapped[str] = mapped_column(String(255), primary_key=True)
     description: Mapped[str] = mapped_column(Text)
-    parent_region_id: Mapped[str | None] = mapped_column(ForeignKey("regions.id"))
+    parent_region_id: Mapped[str | None] = mapped_column(ForeignKey("regions.id"), index=True)
+    extra: Mapped[dict[str, Any]] = mapped_column(Json)
 
 
 class Service(IdentityTable):
@@ -132,6 +191,7 @@ class Service(IdentityTable):
     name: Mapped[str] = mapped_column(String(255))
     description: Mapped[str] = mapped_column(Text)
     enabled: Mapped[bool]
+    extra: Mapped[dict[str, Any]] = mapped_column(Json)
 
 
 class Endpoint(IdentityTable):
@@ -139,10 +199,11 @@ class Endpoint(IdentityTable):
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     service_id: Mapped[str] = mapped_column(ForeignKey("services.id", ondelete="CASCADE"), index=True)
-    region_id: Mapped[str] = mapped_column(ForeignKey("regions.id"), index=True)
+    region_id: Mapped[str | None] = mapped_column(ForeignKey("regions.id"), index=True)
     interface: Mapped[str] = mapped_column(String(8))
     url: Mapped[str] = mapped_column(Text)
     enabled: Mapped[bool]
+    extra: Mapped[dict[str, Any]] = mapped_column(Json)
 
 
 class SigningKey(IdentityTable):
@@ -169,5 +230,7 @@ class Revoked(IdentityTable):
     project_id: Mapped[str | None] = mapped_column(String(64))
     domain_id: Mapped[str | None] = mapped_column(String(64))
     role_id: Mapped[str | None] = mapped_column(String(64))
+    credential_id: Mapped[str | None] = mapped_column(String(64))  # application credential
+    trust_id: Mapped[str | None] = mapped_column(String(64))
     issued_before: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)

@@ -56,7 +56,7 @@ def known(session: Session, user_id: str) -> User:
 
 def remove(session: Session, user: User) -> None:
     """With its roles."""
-    session.execute(delete(Assignment).where(Assignment.user_id == user.id))
+    session.execute(delete(Assignment).where(Assignment.actor_id == user.id))
     session.delete(user)
 
 

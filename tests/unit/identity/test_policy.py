@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import services.identity.api
-from services.identity.api.policy import RULES
+from services.identity.api import RULES
 
 SOURCES = [
     file.read_text() for file in Path(services.identity.api.__file__).parent.glob("*.py") if file.name != "policy.py"
