@@ -11,7 +11,7 @@ CODE := common services cli deploy tests docs
 SERVICES := identity image compute
 
 .PHONY: help setup packages demo run stop logs run-distributed check lint format types imports \
-        test test-unit test-contract test-integration test-e2e test-security bench sizes docs migration lock clean
+        test test-unit test-contract test-integration test-e2e test-security interop bench sizes docs migration lock clean
 
 help: ## print the verbs
 	@awk -F':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ test-integration: ## one service whole, one outside thing real
 
 test-e2e: ## the platform through its public face, embedded and distributed
 	@$(PYTEST) -q tests/e2e $(T)
+
+interop: setup ## OpenStack's acceptance tests against a cloud of their own: SET=identity ONLY=trusts
+	@$(PY) -m tests.interop $(SET) --only "$(ONLY)"
 
 bench: setup ## measure the budgets of docs/SPECIFICATION.md
 	@$(PY) -m tests.bench
