@@ -23,13 +23,12 @@ from services.identity import contract as identity_contract
 from services.identity.api import ROUTERS as IDENTITY
 from services.identity.settings import IdentitySettings
 from services.image import contract as image_contract
-from services.image.api import discovery, image_data, image_tags, images, versions
+from services.image.api.routes import ROUTERS as IMAGE
 from services.image.settings import ImageSettings
 
 API = Path(__file__).parent / "api"
 NOTE = "<!-- Written by `make docs`; change the code, not this page. -->\n\n"
 
-IMAGE = [noun.router for noun in (versions, discovery, images, image_data, image_tags)]
 SERVICES: dict[str, Sequence[APIRouter]] = {"identity": IDENTITY, "image": IMAGE, "compute": COMPUTE}
 SECTIONS: tuple[type[Section], ...] = (
     PlatformSettings, IdentitySettings, ImageSettings, ComputeSettings, AgentSettings, GatewaySettings,

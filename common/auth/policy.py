@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 from common.auth.callers import Caller
@@ -19,6 +20,9 @@ from common.errors import Forbidden, InvalidInput
 
 Target = Mapping[str, Any]
 Check = Callable[["Policy", Caller, Target], bool]
+
+checked: ContextVar[dict[str, bool] | None] = ContextVar("checked", default=None)
+"""Rule -> what it said last, of all that the request at hand made a service ask; None outside of requests."""
 
 _WORDS = re.compile(r"\s*(\(|\)|(?:%\(\w+\)s|[^\s()])+)")
 
@@ -53,7 +57,10 @@ class Policy:
 
     def allows(self, rule: str, caller: Caller, target: Target | None = None) -> bool:
         """Without a target, the thing acted on is the caller's own project."""
-        return self._checks[rule](self, caller, caller.facts() if target is None else target)
+        answer = self._checks[rule](self, caller, caller.facts() if target is None else target)
+        if (noted := checked.get()) is not None:
+            noted[rule] = answer
+        return answer
 
     def must(self, rule: str, caller: Caller, target: Target | None = None) -> None:
         """Forbidden, naming the rule, unless it allows."""

@@ -15,11 +15,12 @@ from common.http.door import Limits
 from common.periodic import Periodic
 from common.process import Part, Surroundings
 from services.identity.client import verifier_for
-from services.image.api import discovery, image_data, image_tags, images, versions
+from services.image.api import image_data
 from services.image.api.faults import ImageFaults
 from services.image.api.kit import Kit
 from services.image.api.policy import RULES
 from services.image.api.receiving import sweep
+from services.image.api.routes import ROUTERS
 from services.image.db.tables import ImageTable
 from services.image.drivers.inspect.inspector import Inspector
 from services.image.drivers.store.files import FileStore
@@ -73,7 +74,7 @@ def build_app(kit: Kit, verifier: TokenVerifier, *, public_url: str) -> FastAPI:
     return create_app(
         Service(
             name="image",
-            routers=[one.router for one in (versions, discovery, images, image_data, image_tags)],
+            routers=ROUTERS,
             faults=ImageFaults(f"{public_url}/identity"),
             state={"kit": kit, "verifier": verifier},
             probes={"database": kit.database.ping, "store": kit.store.probe},

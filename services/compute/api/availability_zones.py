@@ -9,6 +9,7 @@ from fastapi import Response
 from common.clock import utc_now
 from common.http.identity import Caller
 from common.http.json import Json
+from common.http.operations import operation
 from services.compute.api.asking import router
 from services.compute.api.kit import Kit, KitOf
 from services.compute.api.server_views import microseconds
@@ -18,6 +19,7 @@ routes = router()
 
 
 @routes.get("/os-availability-zone")
+@operation("os_compute_api:os-availability-zone:list")
 def list_zones(caller: Caller, kit: KitOf) -> Response:
     """Those with hosts; a zone is available if one of its hosts is."""
     kit.must("os-availability-zone:list", caller)
@@ -27,6 +29,7 @@ def list_zones(caller: Caller, kit: KitOf) -> Response:
 
 
 @routes.get("/os-availability-zone/detail")
+@operation("os_compute_api:os-availability-zone:detail")
 def list_zones_whole(caller: Caller, kit: KitOf) -> Response:
     """With hosts and their services; the control plane's own zone too."""
     kit.must("os-availability-zone:detail", caller)

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from common.http.json import Json
+from common.http.operations import operation
 from services.compute.api.kit import KitOf
 from services.compute.api.microversions import NEWEST, OLDEST
 
@@ -15,6 +16,7 @@ UPDATED = "2013-07-23T11:33:21Z"  # when version 2.1 was defined
 
 
 @routes.get("/")
+@operation()
 def list_versions(request: Request, kit: KitOf) -> Response:
     request.state.asked = None
     return Json({"versions": [_version(kit.url)]})
@@ -22,6 +24,7 @@ def list_versions(request: Request, kit: KitOf) -> Response:
 
 @routes.get("/v2.1")
 @routes.get("/v2.1/")
+@operation()
 def show_version(request: Request, kit: KitOf) -> Response:
     request.state.asked = None
     described = {"rel": "describedby", "type": "text/html", "href": "http://docs.openstack.org/"}

@@ -7,6 +7,7 @@ from fastapi import Response
 from common.errors import NotFound
 from common.http.identity import Caller
 from common.http.json import Json
+from common.http.operations import operation
 from services.compute.api.asking import router
 from services.compute.api.kit import KitOf
 
@@ -40,12 +41,14 @@ NAMED = {  # alias -> name, what it adds
 
 
 @routes.get("/extensions")
+@operation("os_compute_api:extensions")
 def list_extensions(caller: Caller, kit: KitOf) -> Response:
     kit.must("extensions", caller)
     return Json({"extensions": [_shown(alias) for alias in NAMED]})
 
 
 @routes.get("/extensions/{alias}")
+@operation("os_compute_api:extensions")
 def show_extension(alias: str, caller: Caller, kit: KitOf) -> Response:
     kit.must("extensions", caller)
     if alias not in NAMED:

@@ -6,18 +6,22 @@ from typing import Any
 
 from fastapi import Response
 
+from common.auth.callers import Caller as Who
 from common.errors import Conflict, InvalidInput, NotFound
 from common.http.identity import Caller
 from common.http.json import Json
+from common.http.operations import Actions, action, operation
 from services.compute.api.asking import Body, Version, router
-from services.compute.api.kit import KitOf, Tx
-from services.compute.api.schemas.flavors import AddAccess, RemoveAccess
+from services.compute.api.kit import Kit, KitOf, Tx
+from services.compute.api.schemas.flavors import Access, AddAccess, RemoveAccess
 from services.compute.api.schemas.parts import read
 
 routes = router()
+ACTIONS: Actions = {}
 
 
 @routes.get("/flavors/{flavor_id}/os-flavor-access")
+@operation("os_compute_api:os-flavor-access")
 def list_access(flavor_id: str, caller: Caller, kit: KitOf) -> Response:
     kit.must("os-flavor-access", caller)
     with kit.reading() as tx:
@@ -27,21 +31,29 @@ def list_access(flavor_id: str, caller: Caller, kit: KitOf) -> Response:
 
 
 @routes.post("/flavors/{flavor_id}/action")
+@operation(actions=ACTIONS)
 def change_access(flavor_id: str, body: Body, caller: Caller, kit: KitOf, version: Version) -> Response:
     name = _name_of(body)
-    rule = {"addTenantAccess": "add_tenant_access", "removeTenantAccess": "remove_tenant_access"}.get(name)
-    if rule is None:
+    if name not in ACTIONS:
         raise InvalidInput(f"There is no such action: {name[:64]}")
-    kit.must(f"os-flavor-access:{rule}", caller)
     with kit.transaction() as tx:
-        flavor = tx.flavors.find(flavor_id, project_id=None)
-        if rule == "remove_tenant_access":
-            tx.flavors.forbid(flavor_id, read(RemoveAccess, body, version).access.tenant)
-        elif flavor.is_public:
-            raise Conflict("Can not add access to a public flavor.")
-        else:
-            tx.flavors.allow(flavor_id, read(AddAccess, body, version).access.tenant)
+        ACTIONS[name](tx, flavor_id, body, caller, kit, version)
         return Json(_listed(tx, flavor_id))
+
+
+@action(ACTIONS, "addTenantAccess", "os_compute_api:os-flavor-access:add_tenant_access", takes=Access)
+def _allow(tx: Tx, flavor_id: str, body: Any, caller: Who, kit: Kit, version: int) -> None:
+    kit.must("os-flavor-access:add_tenant_access", caller)
+    if tx.flavors.find(flavor_id, project_id=None).is_public:
+        raise Conflict("Can not add access to a public flavor.")
+    tx.flavors.allow(flavor_id, read(AddAccess, body, version).access.tenant)
+
+
+@action(ACTIONS, "removeTenantAccess", "os_compute_api:os-flavor-access:remove_tenant_access", takes=Access)
+def _forbid(tx: Tx, flavor_id: str, body: Any, caller: Who, kit: Kit, version: int) -> None:
+    kit.must("os-flavor-access:remove_tenant_access", caller)
+    tx.flavors.find(flavor_id, project_id=None)
+    tx.flavors.forbid(flavor_id, read(RemoveAccess, body, version).access.tenant)
 
 
 def _name_of(body: Any) -> str:

@@ -7,9 +7,10 @@ from fastapi import Response
 from common.errors import InvalidInput, NotFound
 from common.http.identity import Caller
 from common.http.json import Json
+from common.http.operations import operation
 from services.compute.api.asking import Body, Version, empty, router
 from services.compute.api.kit import KitOf, scope_of
-from services.compute.api.schemas.flavors import ExtraSpecs
+from services.compute.api.schemas.flavors import ExtraSpecs, OneExtraSpec
 from services.compute.api.schemas.parts import read
 from services.compute.core.extra_specs import must_be_valid
 
@@ -19,6 +20,7 @@ CHECKED_SINCE = 86
 
 
 @routes.get(PATH)
+@operation("os_compute_api:os-flavor-extra-specs:index")
 def list_extra_specs(flavor_id: str, caller: Caller, kit: KitOf) -> Response:
     kit.must("os-flavor-extra-specs:index", caller)
     with kit.reading() as tx:
@@ -26,6 +28,7 @@ def list_extra_specs(flavor_id: str, caller: Caller, kit: KitOf) -> Response:
 
 
 @routes.post(PATH)
+@operation("os_compute_api:os-flavor-extra-specs:create", takes=ExtraSpecs)
 def add_extra_specs(flavor_id: str, body: Body, caller: Caller, kit: KitOf, version: Version) -> Response:
     """New ones join the others, or replace those of their names."""
     kit.must("os-flavor-extra-specs:create", caller)
@@ -37,6 +40,7 @@ def add_extra_specs(flavor_id: str, body: Body, caller: Caller, kit: KitOf, vers
 
 
 @routes.get(PATH + "/{key}")
+@operation("os_compute_api:os-flavor-extra-specs:show")
 def show_extra_spec(flavor_id: str, key: str, caller: Caller, kit: KitOf) -> Response:
     kit.must("os-flavor-extra-specs:show", caller)
     with kit.reading() as tx:
@@ -47,6 +51,7 @@ def show_extra_spec(flavor_id: str, key: str, caller: Caller, kit: KitOf) -> Res
 
 
 @routes.put(PATH + "/{key}")
+@operation("os_compute_api:os-flavor-extra-specs:update", takes=OneExtraSpec)
 def update_extra_spec(flavor_id: str, key: str, body: Body, caller: Caller, kit: KitOf, version: Version) -> Response:
     kit.must("os-flavor-extra-specs:update", caller)
     given = read(ExtraSpecs, {"extra_specs": body}, version).extra_specs
@@ -61,6 +66,7 @@ def update_extra_spec(flavor_id: str, key: str, body: Body, caller: Caller, kit:
 
 
 @routes.delete(PATH + "/{key}")
+@operation("os_compute_api:os-flavor-extra-specs:delete")
 def delete_extra_spec(flavor_id: str, key: str, caller: Caller, kit: KitOf) -> Response:
     """200, not 204."""
     kit.must("os-flavor-extra-specs:delete", caller)

@@ -13,6 +13,7 @@ from common.clock import utc_now
 from common.errors import InvalidInput
 from common.http.identity import Caller
 from common.http.json import Json
+from common.http.operations import operation
 from services.compute.api import links
 from services.compute.api.asking import Body, Version, between, empty, router
 from services.compute.api.kit import Kit, KitOf, scope_of
@@ -26,6 +27,7 @@ routes = router()
 
 
 @routes.get("/flavors")
+@operation()
 def list_flavors(request: Request, caller: Caller, kit: KitOf, version: Version) -> Response:
     rows, more = _page(request, kit, caller, version)
     named = [FLAVOR_NAMED.at(version, _named(row, kit.url)) for row in rows]
@@ -33,12 +35,14 @@ def list_flavors(request: Request, caller: Caller, kit: KitOf, version: Version)
 
 
 @routes.get("/flavors/detail")
+@operation(also=["os_compute_api:os-flavor-extra-specs:index"])
 def list_flavors_whole(request: Request, caller: Caller, kit: KitOf, version: Version) -> Response:
     rows, more = _page(request, kit, caller, version)
     return Json(links.paged("flavors", [shown(row, kit, caller, version) for row in rows], more))
 
 
 @routes.get("/flavors/{flavor_id}")
+@operation(also=["os_compute_api:os-flavor-extra-specs:index"])
 def show_flavor(flavor_id: str, caller: Caller, kit: KitOf, version: Version) -> Response:
     with kit.reading() as tx:
         row = tx.flavors.find(flavor_id, project_id=scope_of(caller))
@@ -46,6 +50,7 @@ def show_flavor(flavor_id: str, caller: Caller, kit: KitOf, version: Version) ->
 
 
 @routes.post("/flavors")
+@operation("os_compute_api:os-flavor-manage:create", "os_compute_api:os-flavor-extra-specs:index", takes=CreateFlavor)
 def create_flavor(body: Body, caller: Caller, kit: KitOf, version: Version) -> Response:
     """200, not 201.  Without an id it is given one."""
     kit.must("os-flavor-manage:create", caller)
@@ -58,6 +63,7 @@ def create_flavor(body: Body, caller: Caller, kit: KitOf, version: Version) -> R
 
 
 @routes.put("/flavors/{flavor_id}", dependencies=[between(55)])
+@operation("os_compute_api:os-flavor-manage:update", "os_compute_api:os-flavor-extra-specs:index", takes=UpdateFlavor)
 def update_flavor(flavor_id: str, body: Body, caller: Caller, kit: KitOf, version: Version) -> Response:
     """Only its description can change."""
     kit.must("os-flavor-manage:update", caller)
@@ -70,6 +76,7 @@ def update_flavor(flavor_id: str, body: Body, caller: Caller, kit: KitOf, versio
 
 
 @routes.delete("/flavors/{flavor_id}")
+@operation("os_compute_api:os-flavor-manage:delete")
 def delete_flavor(flavor_id: str, caller: Caller, kit: KitOf) -> Response:
     kit.must("os-flavor-manage:delete", caller)
     with kit.transaction() as tx:

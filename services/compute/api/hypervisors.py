@@ -12,6 +12,7 @@ from common.clock import utc_now
 from common.errors import InvalidInput, NotFound
 from common.http.identity import Caller
 from common.http.json import Json
+from common.http.operations import operation
 from services.compute.api import links
 from services.compute.api.asking import Version, between, router
 from services.compute.api.kit import Kit, KitOf, Tx
@@ -27,18 +28,21 @@ NO_UPTIME = "Virt driver does not implement uptime function."
 
 
 @routes.get("/os-hypervisors")
+@operation("os_compute_api:os-hypervisors:list")
 def list_hypervisors(request: Request, caller: Caller, kit: KitOf, version: Version) -> Response:
     kit.must("os-hypervisors:list", caller)
     return Json(_list(request, kit, version, whole=False))
 
 
 @routes.get("/os-hypervisors/detail")
+@operation("os_compute_api:os-hypervisors:list-detail")
 def list_hypervisors_whole(request: Request, caller: Caller, kit: KitOf, version: Version) -> Response:
     kit.must("os-hypervisors:list-detail", caller)
     return Json(_list(request, kit, version, whole=True))
 
 
 @routes.get("/os-hypervisors/statistics", dependencies=[between(1, 87)])
+@operation("os_compute_api:os-hypervisors:statistics")
 def sum_up(caller: Caller, kit: KitOf) -> Response:
     kit.must("os-hypervisors:statistics", caller)
     with kit.reading() as tx:
@@ -52,6 +56,7 @@ def sum_up(caller: Caller, kit: KitOf) -> Response:
 
 
 @routes.get("/os-hypervisors/{hypervisor_id}")
+@operation("os_compute_api:os-hypervisors:show")
 def show_hypervisor(hypervisor_id: str, request: Request, caller: Caller, kit: KitOf, version: Version) -> Response:
     kit.must("os-hypervisors:show", caller)
     _must_be_id(hypervisor_id, version)
@@ -63,6 +68,7 @@ def show_hypervisor(hypervisor_id: str, request: Request, caller: Caller, kit: K
 
 
 @routes.get("/os-hypervisors/{hypervisor_id}/uptime", dependencies=[between(1, 87)])
+@operation("os_compute_api:os-hypervisors:uptime")
 def show_uptime(hypervisor_id: str, caller: Caller, kit: KitOf, version: Version) -> Response:
     """Agents do not tell it; since 2.88 it is a part of the hypervisor, and null."""
     kit.must("os-hypervisors:uptime", caller)
@@ -73,12 +79,14 @@ def show_uptime(hypervisor_id: str, caller: Caller, kit: KitOf, version: Version
 
 
 @routes.get("/os-hypervisors/{pattern}/search", dependencies=[between(1, 52)])
+@operation("os_compute_api:os-hypervisors:search")
 def search(pattern: str, caller: Caller, kit: KitOf, version: Version) -> Response:
     kit.must("os-hypervisors:search", caller)
     return _matching(pattern, caller, kit, version, with_servers=False)
 
 
 @routes.get("/os-hypervisors/{pattern}/servers", dependencies=[between(1, 52)])
+@operation("os_compute_api:os-hypervisors:servers")
 def list_with_servers(pattern: str, caller: Caller, kit: KitOf, version: Version) -> Response:
     kit.must("os-hypervisors:servers", caller)
     return _matching(pattern, caller, kit, version, with_servers=True)

@@ -12,6 +12,7 @@ from common.auth.callers import Caller as Who
 from common.errors import InvalidInput, NotFound
 from common.http.identity import Caller
 from common.http.json import Json
+from common.http.operations import operation
 from common.saga.tables import SagaState
 from services.compute.api import links
 from services.compute.api.asking import Version, router
@@ -29,6 +30,7 @@ FOR_OWNERS = 51  # since then, owners see events, without traces
 
 
 @routes.get(PATH)
+@operation("os_compute_api:os-instance-actions:list")
 def list_actions(server_id: str, request: Request, caller: Caller, kit: KitOf, version: Version) -> Response:
     """Newest first; pages came with 2.58."""
     with kit.reading() as tx:
@@ -42,6 +44,11 @@ def list_actions(server_id: str, request: Request, caller: Caller, kit: KitOf, v
 
 
 @routes.get(PATH + "/{request_id}")
+@operation(
+    "os_compute_api:os-instance-actions:show",
+    "os_compute_api:os-instance-actions:events",
+    "os_compute_api:os-instance-actions:events:details",
+)
 def show_action(server_id: str, request_id: str, caller: Caller, kit: KitOf, version: Version) -> Response:
     """By the id of the request that asked for it."""
     with kit.reading() as tx:

@@ -11,6 +11,7 @@ from common.clock import utc_now
 from common.errors import InvalidInput, OverQuota
 from common.http.identity import Caller
 from common.http.json import Json
+from common.http.operations import operation
 from services.compute.api import links
 from services.compute.api.asking import Body, Version, empty, router
 from services.compute.api.kit import Kit, KitOf
@@ -26,6 +27,7 @@ routes = router()
 
 
 @routes.get("/os-keypairs")
+@operation("os_compute_api:os-keypairs:index")
 def list_keypairs(request: Request, caller: Caller, kit: KitOf, version: Version) -> Response:
     """Each item is wrapped in itself.  Pages came with 2.35; before, the list is whole."""
     user_id = _user(request, caller, version)
@@ -43,6 +45,7 @@ def list_keypairs(request: Request, caller: Caller, kit: KitOf, version: Version
 
 
 @routes.post("/os-keypairs")
+@operation("os_compute_api:os-keypairs:create", takes=CreateKeypair)
 def create_keypair(body: Body, caller: Caller, kit: KitOf, version: Version) -> Response:
     """Import a public key, or (before 2.92) generate a pair: the private key is in this answer and nowhere else."""
     asked = read(CreateKeypair, body, version).keypair
@@ -64,6 +67,7 @@ def create_keypair(body: Body, caller: Caller, kit: KitOf, version: Version) -> 
 
 
 @routes.get("/os-keypairs/{name}")
+@operation("os_compute_api:os-keypairs:show")
 def show_keypair(name: str, request: Request, caller: Caller, kit: KitOf, version: Version) -> Response:
     user_id = _user(request, caller, version)
     kit.must("os-keypairs:show", caller, {"user_id": user_id})
@@ -81,6 +85,7 @@ def show_keypair(name: str, request: Request, caller: Caller, kit: KitOf, versio
 
 
 @routes.delete("/os-keypairs/{name}")
+@operation("os_compute_api:os-keypairs:delete")
 def delete_keypair(name: str, request: Request, caller: Caller, kit: KitOf, version: Version) -> Response:
     user_id = _user(request, caller, version)
     kit.must("os-keypairs:delete", caller, {"user_id": user_id})

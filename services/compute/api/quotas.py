@@ -11,6 +11,7 @@ from fastapi import Request, Response
 from common.errors import InvalidInput
 from common.http.identity import Caller
 from common.http.json import Json
+from common.http.operations import operation
 from services.compute.api.asking import Body, Version, empty, router
 from services.compute.api.kit import Kit, KitOf
 from services.compute.api.schemas.parts import read
@@ -23,6 +24,7 @@ PATH = "/os-quota-sets/{project_id}"
 
 
 @routes.get(PATH)
+@operation("os_compute_api:os-quota-sets:show")
 def show_quota(project_id: str, caller: Caller, kit: KitOf, version: Version) -> Response:
     kit.must("os-quota-sets:show", caller, {"project_id": project_id})
     _must_be_project(project_id)
@@ -32,6 +34,7 @@ def show_quota(project_id: str, caller: Caller, kit: KitOf, version: Version) ->
 
 
 @routes.get(PATH + "/detail")
+@operation("os_compute_api:os-quota-sets:detail")
 def show_quota_whole(project_id: str, caller: Caller, kit: KitOf, version: Version) -> Response:
     """With what is used; nothing is ever reserved, since use is counted when it is asked for."""
     kit.must("os-quota-sets:detail", caller, {"project_id": project_id})
@@ -46,6 +49,7 @@ def show_quota_whole(project_id: str, caller: Caller, kit: KitOf, version: Versi
 
 
 @routes.get(PATH + "/defaults")
+@operation("os_compute_api:os-quota-sets:defaults")
 def show_defaults(project_id: str, caller: Caller, kit: KitOf, version: Version) -> Response:
     kit.must("os-quota-sets:defaults", caller)
     _must_be_project(project_id)
@@ -53,6 +57,7 @@ def show_defaults(project_id: str, caller: Caller, kit: KitOf, version: Version)
 
 
 @routes.put(PATH)
+@operation("os_compute_api:os-quota-sets:update", takes=UpdateQuota)
 def update_quota(project_id: str, body: Body, caller: Caller, kit: KitOf, version: Version) -> Response:
     """A limit below what is used is refused, unless it is forced."""
     kit.must("os-quota-sets:update", caller)
@@ -70,6 +75,7 @@ def update_quota(project_id: str, body: Body, caller: Caller, kit: KitOf, versio
 
 
 @routes.delete(PATH)
+@operation("os_compute_api:os-quota-sets:delete")
 def delete_quota(project_id: str, caller: Caller, kit: KitOf) -> Response:
     """Back to the defaults; also for a project that never had its own."""
     kit.must("os-quota-sets:delete", caller)
@@ -79,6 +85,7 @@ def delete_quota(project_id: str, caller: Caller, kit: KitOf) -> Response:
 
 
 @routes.get("/limits")
+@operation("os_compute_api:limits", "os_compute_api:limits:other_project")
 def show_limits(request: Request, caller: Caller, kit: KitOf, version: Version) -> Response:
     kit.must("limits", caller)
     project_id = caller.project_id or ""

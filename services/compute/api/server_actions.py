@@ -12,6 +12,7 @@ from common.auth.callers import Caller as Who
 from common.errors import Conflict, InvalidInput, NotFound
 from common.http.identity import Caller
 from common.http.json import Json
+from common.http.operations import Actions, action, operation
 from common.saga.saga import Saga
 from services.compute.api.asking import Body, Version, empty, must_exist, router
 from services.compute.api.kit import Kit, KitOf, owner, scope_of
@@ -30,12 +31,15 @@ from services.compute.sagas import (
 )
 
 routes = router()
+ACTIONS: Actions = {}
+"""What may be asked; each function below joins it, with its rule and the model of its options."""
 
 MOST_BYTES = 102_400
 GONE_SINCE = {"addFixedIp": 44, "removeFixedIp": 44, "addFloatingIp": 44, "removeFloatingIp": 44}
 
 
 @routes.post("/servers/{server_id}/action")
+@operation(actions=ACTIONS)
 def act_on_server(server_id: str, body: Body, caller: Caller, kit: KitOf, version: Version) -> Response:
     """Admit one action and answer at once; its saga does the work."""
     name = _name_of(body)
@@ -46,7 +50,8 @@ def act_on_server(server_id: str, body: Body, caller: Caller, kit: KitOf, versio
     if len(body) > 1:
         other = next(key for key in body if key != name)
         raise InvalidInput(f"Additional properties are not allowed ({other!r:.64} was unexpected)")
-    return ACTIONS[name](server_id, body[name], caller, kit, version)
+    answer: Response = ACTIONS[name](server_id, body[name], caller, kit, version)
+    return answer
 
 
 def _name_of(body: Any) -> str:
@@ -55,14 +60,17 @@ def _name_of(body: Any) -> str:
     return str(next(iter(body)))
 
 
+@action(ACTIONS, "os-start", "os_compute_api:servers:start")
 def _start(server_id: str, options: Any, caller: Who, kit: Kit, version: int) -> Response:
     return _by_saga(Action.START, START_SERVER, lambda server: StartServer(server_id=server.id), server_id, caller, kit)
 
 
+@action(ACTIONS, "os-stop", "os_compute_api:servers:stop")
 def _stop(server_id: str, options: Any, caller: Who, kit: Kit, version: int) -> Response:
     return _by_saga(Action.STOP, STOP_SERVER, lambda server: StopServer(server_id=server.id), server_id, caller, kit)
 
 
+@action(ACTIONS, "reboot", "os_compute_api:servers:reboot", takes=RebootKind)
 def _reboot(server_id: str, options: Any, caller: Who, kit: Kit, version: int) -> Response:
     is_hard = read(RebootKind, options, version).type.upper() == "HARD"
     action = Action.REBOOT_HARD if is_hard else Action.REBOOT
@@ -96,6 +104,7 @@ def _by_saga(
     return empty(202)
 
 
+@action(ACTIONS, "os-getConsoleOutput", "os_compute_api:os-console-output", takes=ConsoleLength)
 def _console_output(server_id: str, options: Any, caller: Who, kit: Kit, version: int) -> Response:
     """The newest part of what the guest wrote to its serial console; `length` is in lines."""
     lines = _lines(read(ConsoleLength, options or {}, version).length)
@@ -130,11 +139,3 @@ def _lines(given: Any) -> int | None:
             f"Invalid input for field/attribute length. Value: {text[:64]}. {text[:64]} is less than the minimum of -1"
         )
     return None if text == "-1" else int(text)
-
-
-ACTIONS: dict[str, Callable[[str, Any, Who, Kit, int], Response]] = {
-    "os-start": _start,
-    "os-stop": _stop,
-    "reboot": _reboot,
-    "os-getConsoleOutput": _console_output,
-}

@@ -10,6 +10,7 @@ from common.auth.callers import Caller as Who
 from common.errors import InvalidInput, NotFound, OverQuota
 from common.http.identity import Caller
 from common.http.json import Json
+from common.http.operations import operation
 from services.compute.api.asking import Body, Version, empty, router
 from services.compute.api.kit import Kit, KitOf, Tx, owner, scope_of
 from services.compute.api.schemas.parts import read
@@ -23,11 +24,13 @@ PATH = "/servers/{server_id}/metadata"
 
 
 @routes.get(PATH)
+@operation("os_compute_api:server-metadata:index")
 def list_metadata(server_id: str, caller: Caller, kit: KitOf) -> Response:
     return Json({"metadata": _seen(server_id, "index", caller, kit)})
 
 
 @routes.get(PATH + "/{key}")
+@operation("os_compute_api:server-metadata:show")
 def show_item(server_id: str, key: str, caller: Caller, kit: KitOf) -> Response:
     found = _seen(server_id, "show", caller, kit)
     if key not in found:
@@ -36,6 +39,7 @@ def show_item(server_id: str, key: str, caller: Caller, kit: KitOf) -> Response:
 
 
 @routes.post(PATH)
+@operation("os_compute_api:server-metadata:create", takes=AllMetadata)
 def add_metadata(server_id: str, body: Body, caller: Caller, kit: KitOf, version: Version) -> Response:
     """New items join the others."""
     given = read(AllMetadata, body, version).metadata
@@ -45,6 +49,7 @@ def add_metadata(server_id: str, body: Body, caller: Caller, kit: KitOf, version
 
 
 @routes.put(PATH)
+@operation("os_compute_api:server-metadata:update_all", takes=AllMetadata)
 def replace_metadata(server_id: str, body: Body, caller: Caller, kit: KitOf, version: Version) -> Response:
     """What is not given is gone."""
     given = read(AllMetadata, body, version).metadata
@@ -53,6 +58,7 @@ def replace_metadata(server_id: str, body: Body, caller: Caller, kit: KitOf, ver
 
 
 @routes.put(PATH + "/{key}")
+@operation("os_compute_api:server-metadata:update", takes=OneItem)
 def update_item(server_id: str, key: str, body: Body, caller: Caller, kit: KitOf, version: Version) -> Response:
     given = read(OneItem, body, version).meta
     if len(given) != 1:
@@ -66,6 +72,7 @@ def update_item(server_id: str, key: str, body: Body, caller: Caller, kit: KitOf
 
 
 @routes.delete(PATH + "/{key}")
+@operation("os_compute_api:server-metadata:delete")
 def delete_item(server_id: str, key: str, caller: Caller, kit: KitOf) -> Response:
     with kit.transaction() as tx:
         server = _taken(tx, server_id, "delete", caller, kit)

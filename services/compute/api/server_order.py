@@ -55,7 +55,7 @@ def order_of(body: CreateServer, caller: Caller, kit: Kit, version: int) -> Orde
     least, most = _counts(asked)
     kit.must("servers:create", caller)
     image_id = _image_id(asked, kit, caller)
-    _must_be_connectable(asked.networks, caller)
+    _must_be_connectable(asked.networks, caller, kit)
     _must_have_groups(asked)
     with kit.reading() as tx:
         wanted_zone = _zone(asked, tx, caller, kit)
@@ -223,12 +223,13 @@ def _public_key(name: str | None, tx: Tx, caller: Caller) -> str | None:
         raise InvalidInput("Invalid key_name provided.") from error
 
 
-def _must_be_connectable(networks: list[NewNic] | str | None, caller: Caller) -> None:
+def _must_be_connectable(networks: list[NewNic] | str | None, caller: Caller, kit: Kit) -> None:
     """Without a network service there is nothing to be connected to: only `none`, or nothing said, can be had."""
     if networks == "auto":
         raise InvalidInput(f"Unable to automatically allocate a network for project {caller.project_id}")
     if not isinstance(networks, list):
         return
+    kit.must("servers:create:attach_network", caller)
     for nic in networks:
         if nic.port:
             raise InvalidInput(f"Port id {nic.port[:64]} could not be found.")

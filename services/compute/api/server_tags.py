@@ -9,6 +9,7 @@ from common.auth.callers import Caller as Who
 from common.errors import InvalidInput, NotFound
 from common.http.identity import Caller
 from common.http.json import Json
+from common.http.operations import operation
 from services.compute.api.asking import Body, Version, between, router
 from services.compute.api.kit import Kit, KitOf, Tx, owner, scope_of
 from services.compute.api.schemas.parts import Tag, read
@@ -22,11 +23,13 @@ _TAG: TypeAdapter[str] = TypeAdapter(Tag)
 
 
 @routes.get(PATH, dependencies=SINCE)
+@operation("os_compute_api:os-server-tags:index")
 def list_tags(server_id: str, caller: Caller, kit: KitOf) -> Response:
     return Json({"tags": _seen(server_id, "index", caller, kit)})
 
 
 @routes.get(PATH + "/{tag}", dependencies=SINCE)
+@operation("os_compute_api:os-server-tags:show")
 def show_tag(server_id: str, tag: str, caller: Caller, kit: KitOf) -> Response:
     if tag not in _seen(server_id, "show", caller, kit):
         raise _missing(server_id, tag)
@@ -34,6 +37,7 @@ def show_tag(server_id: str, tag: str, caller: Caller, kit: KitOf) -> Response:
 
 
 @routes.put(PATH, dependencies=SINCE)
+@operation("os_compute_api:os-server-tags:update_all", takes=AllTags)
 def replace_tags(server_id: str, body: Body, caller: Caller, kit: KitOf, version: Version) -> Response:
     tags = read(AllTags, body, version).tags
     with kit.transaction() as tx:
@@ -43,6 +47,7 @@ def replace_tags(server_id: str, body: Body, caller: Caller, kit: KitOf, version
 
 
 @routes.put(PATH + "/{tag}", dependencies=SINCE)
+@operation("os_compute_api:os-server-tags:update")
 def add_tag(server_id: str, tag: str, caller: Caller, kit: KitOf) -> Response:
     """201 with its address; 204 if it was there."""
     with kit.transaction() as tx:
@@ -57,6 +62,7 @@ def add_tag(server_id: str, tag: str, caller: Caller, kit: KitOf) -> Response:
 
 
 @routes.delete(PATH, dependencies=SINCE)
+@operation("os_compute_api:os-server-tags:delete_all")
 def delete_tags(server_id: str, caller: Caller, kit: KitOf) -> Response:
     with kit.transaction() as tx:
         server = _taken(tx, server_id, "delete_all", "delete tags", caller, kit)
@@ -65,6 +71,7 @@ def delete_tags(server_id: str, caller: Caller, kit: KitOf) -> Response:
 
 
 @routes.delete(PATH + "/{tag}", dependencies=SINCE)
+@operation("os_compute_api:os-server-tags:delete")
 def delete_tag(server_id: str, tag: str, caller: Caller, kit: KitOf) -> Response:
     with kit.transaction() as tx:
         server = _taken(tx, server_id, "delete", "delete tag", caller, kit)

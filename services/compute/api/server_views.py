@@ -20,6 +20,12 @@ from services.compute.db.services import is_up
 FAULTY = ("ERROR", "DELETED")
 PROGRESSING = ("ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "MIGRATING")
 ROOT_DEVICE = "/dev/vda"
+SEEN_BY = (
+    "os_compute_api:servers:show:host_status",
+    "os_compute_api:servers:show:flavor-extra-specs",
+    "os_compute_api:os-extended-server-attributes",
+)
+"""Rules that decide how much of a server a caller sees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,7 @@ class Look:
     version: int
     sees_attributes: bool  # OS-EXT-SRV-ATTR
     sees_details: bool  # of faults
+    sees_extra_specs: bool  # of the flavor
     host_statuses: Mapping[str, str] | None  # None: not for this caller
 
 
@@ -39,7 +46,8 @@ def look_at(kit: Kit, tx: Tx, caller: Caller, version: int, rows: Sequence[Serve
     if version >= 16 and kit.allows("servers:show:host_status", caller):
         statuses = _host_statuses(kit, tx, rows)
     sees = kit.allows("os-extended-server-attributes", caller)
-    return Look(kit.url, version, sees, caller.is_admin, statuses)
+    sees_extra_specs = kit.allows("servers:show:flavor-extra-specs", caller)
+    return Look(kit.url, version, sees, caller.is_admin, sees_extra_specs, statuses)
 
 
 def named(row: Any, url: str) -> dict[str, Any]:
@@ -137,15 +145,15 @@ def _flavor(flavor: Mapping[str, Any], look: Look) -> dict[str, Any]:
     """The server's own copy, which has no id; before 2.47 a server only named its flavor."""
     if look.version < 47:
         return {"id": flavor["id"], "links": links.bookmark(look.url, "flavors", flavor["id"])}
-    return {
+    shown = {
         "vcpus": flavor["vcpus"],
         "ram": flavor["memory_mib"],
         "disk": flavor["root_gib"],
         "ephemeral": flavor.get("ephemeral_gib", 0),
         "swap": flavor.get("swap_mib", 0),
         "original_name": flavor["name"],
-        "extra_specs": flavor.get("extra_specs", {}),
     }
+    return shown | {"extra_specs": flavor.get("extra_specs", {})} if look.sees_extra_specs else shown
 
 
 def _fault(fault: Mapping[str, Any], look: Look) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from common.auth.callers import Caller as Who
 from common.errors import Conflict, InvalidInput
 from common.http.identity import Caller
 from common.http.json import Json
+from common.http.operations import operation
 from services.compute.api import links
 from services.compute.api.asking import Body, Version, empty, router
 from services.compute.api.kit import Kit, KitOf, Tx, owner, scope_of
@@ -18,7 +19,7 @@ from services.compute.api.schemas.parts import read
 from services.compute.api.schemas.servers import ChangedServer, CreateServer, UpdateServer, must_be_hostname
 from services.compute.api.server_filters import Filters, filters_of
 from services.compute.api.server_order import Order, order_of, rows_of
-from services.compute.api.server_views import created, look_at, named, shown
+from services.compute.api.server_views import SEEN_BY, created, look_at, named, shown
 from services.compute.api.versions import UPDATED_SERVER
 from services.compute.core.quotas import fitting
 from services.compute.core.states import TaskState
@@ -30,6 +31,14 @@ routes = router()
 
 
 @routes.post("/servers")
+@operation(
+    "os_compute_api:servers:create",
+    "os_compute_api:servers:create:attach_volume",
+    "os_compute_api:servers:create:attach_network",
+    "os_compute_api:servers:create:forced_host",
+    "compute:servers:create:requested_destination",
+    takes=CreateServer,
+)
 def create_server(body: Body, caller: Caller, kit: KitOf, version: Version) -> Response:
     """Quota, rows and the sagas that boot them: all or nothing; the work begins after the commit."""
     asked = read(CreateServer, body, version)
@@ -53,6 +62,11 @@ def create_server(body: Body, caller: Caller, kit: KitOf, version: Version) -> R
 
 
 @routes.get("/servers")
+@operation(
+    "os_compute_api:servers:index",
+    "os_compute_api:servers:index:get_all_tenants",
+    "os_compute_api:servers:allow_all_filters",
+)
 def list_servers(request: Request, caller: Caller, kit: KitOf, version: Version) -> Response:
     kit.must("servers:index", caller)
     filters = filters_of(request.query_params, caller, kit, version, whole=False)
@@ -62,6 +76,12 @@ def list_servers(request: Request, caller: Caller, kit: KitOf, version: Version)
 
 
 @routes.get("/servers/detail")
+@operation(
+    "os_compute_api:servers:detail",
+    "os_compute_api:servers:detail:get_all_tenants",
+    "os_compute_api:servers:allow_all_filters",
+    *SEEN_BY,
+)
 def list_servers_whole(request: Request, caller: Caller, kit: KitOf, version: Version) -> Response:
     kit.must("servers:detail", caller)
     filters = filters_of(request.query_params, caller, kit, version, whole=True)
@@ -72,6 +92,7 @@ def list_servers_whole(request: Request, caller: Caller, kit: KitOf, version: Ve
 
 
 @routes.get("/servers/{server_id}")
+@operation("os_compute_api:servers:show", *SEEN_BY)
 def show_server(server_id: str, caller: Caller, kit: KitOf, version: Version) -> Response:
     with kit.reading() as tx:
         row = tx.servers.find(server_id, project_id=scope_of(caller))
@@ -81,6 +102,7 @@ def show_server(server_id: str, caller: Caller, kit: KitOf, version: Version) ->
 
 
 @routes.put("/servers/{server_id}")
+@operation("os_compute_api:servers:update", *SEEN_BY, takes=UpdateServer)
 def update_server(server_id: str, body: Body, caller: Caller, kit: KitOf, version: Version) -> Response:
     asked = read(UpdateServer, body, version).server
     must_be_hostname(asked.hostname, version)
@@ -94,6 +116,7 @@ def update_server(server_id: str, body: Body, caller: Caller, kit: KitOf, versio
 
 
 @routes.delete("/servers/{server_id}")
+@operation("os_compute_api:servers:delete")
 def delete_server(server_id: str, caller: Caller, kit: KitOf) -> Response:
     """From any state: what still runs for it is cancelled.  While it is being deleted, asking again changes nothing."""
     with kit.transaction() as tx:

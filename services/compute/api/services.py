@@ -11,6 +11,7 @@ from common.clock import utc_now
 from common.errors import Conflict, InvalidInput, NotFound
 from common.http.identity import Caller
 from common.http.json import Json
+from common.http.operations import operation
 from services.compute.api.asking import Body, Version, empty, must_exist, router
 from services.compute.api.kit import Kit, KitOf
 from services.compute.api.schemas.parts import read
@@ -25,6 +26,7 @@ BY_ID = 53
 
 
 @routes.get("/os-services")
+@operation("os_compute_api:os-services:list")
 def list_services(request: Request, caller: Caller, kit: KitOf, version: Version) -> Response:
     kit.must("os-services:list", caller)
     query = request.query_params
@@ -34,6 +36,7 @@ def list_services(request: Request, caller: Caller, kit: KitOf, version: Version
 
 
 @routes.put("/os-services/{service_id}")
+@operation("os_compute_api:os-services:update", takes=UpdateService)
 def update_service(service_id: str, body: Body, caller: Caller, kit: KitOf, version: Version) -> Response:
     """By id since 2.53; before, the last part of the path says what to do to the service that the body names."""
     kit.must("os-services:update", caller)
@@ -50,6 +53,7 @@ def update_service(service_id: str, body: Body, caller: Caller, kit: KitOf, vers
 
 
 @routes.delete("/os-services/{service_id}")
+@operation("os_compute_api:os-services:delete")
 def delete_service(service_id: str, caller: Caller, kit: KitOf, version: Version) -> Response:
     """Forget a process that will not come back.  A host that has servers stays.  Conflict"""
     kit.must("os-services:delete", caller)

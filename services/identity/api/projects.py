@@ -97,7 +97,7 @@ def show_project(project_id: str, caller: Caller, kit: KitOf) -> Response:
     return Json({"project": project})
 
 
-@router.make("/v3/projects", "identity:create_project")
+@router.make("/v3/projects", "identity:create_project", takes=ProjectBody)
 def create_project(body: Body, caller: Caller, kit: KitOf) -> Response:
     kit.policy.must("identity:create_project", caller, {})
     asked = parsed(ProjectBody, body).project

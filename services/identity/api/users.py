@@ -74,7 +74,7 @@ def show_user(user_id: str, caller: Caller, kit: KitOf) -> Response:
         return Json({"user": shown(kit, users.known(session, user_id))})
 
 
-@router.make("/v3/users", "identity:create_user")
+@router.make("/v3/users", "identity:create_user", takes=UserBody)
 def create_user(body: Body, caller: Caller, kit: KitOf) -> Response:
     kit.policy.must("identity:create_user", caller, {})
     asked = parsed(UserBody, body).user

@@ -17,6 +17,7 @@ from starlette.types import Scope
 from common.auth.callers import Caller as Who
 from common.errors import PlatformError, Unsupported
 from common.http.identity import Caller, authenticated
+from common.http.operations import operation
 from services.image.api.kit import ImageId, Kit, KitOf
 from services.image.api.receiving import begin
 from services.image.core.images import Content
@@ -42,6 +43,7 @@ def carries_bytes(scope: Scope) -> bool:
 
 
 @router.put("/v2/images/{image_id}/file", status_code=204)
+@operation("upload_image")
 async def upload(image_id: ImageId, request: Request, caller: Caller, kit: KitOf) -> Response:
     """Take the bytes of a queued image; it is active when this answers."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -57,6 +59,7 @@ async def upload(image_id: ImageId, request: Request, caller: Caller, kit: KitOf
 
 
 @router.get("/v2/images/{image_id}/file")
+@operation("download_image")
 async def download(image_id: ImageId, request: Request, caller: Caller, kit: KitOf) -> Response:
     """All bytes, or the part that `Range` names; 204 while there are none."""
     content = await kit.off_loop(lambda: _content(kit, image_id, caller))

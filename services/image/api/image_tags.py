@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Response
 from common.auth.callers import Caller as Who
 from common.errors import NotFound
 from common.http.identity import Caller, authenticated
+from common.http.operations import operation
 from services.image.api.kit import ImageId, Kit, KitOf
 from services.image.api.schemas.images import attributes_of, body_of
 from services.image.contract import ImageChanged
@@ -19,6 +20,7 @@ router = APIRouter(dependencies=[Depends(authenticated)])  # before anything is 
 
 
 @router.put("/v2/images/{image_id}/tags/{tag}", status_code=204)
+@operation("modify_image")
 def add_tag(image_id: ImageId, tag: str, caller: Caller, kit: KitOf) -> Response:
     """Twice is once."""
     with kit.database.transaction() as session:
@@ -32,6 +34,7 @@ def add_tag(image_id: ImageId, tag: str, caller: Caller, kit: KitOf) -> Response
 
 
 @router.delete("/v2/images/{image_id}/tags/{tag}", status_code=204)
+@operation("modify_image")
 def remove_tag(image_id: ImageId, tag: str, caller: Caller, kit: KitOf) -> Response:
     with kit.database.transaction() as session:
         images = Images(session)

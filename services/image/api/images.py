@@ -13,8 +13,9 @@ from common.auth.callers import Caller as Who
 from common.errors import Forbidden, InvalidInput, Unsupported
 from common.http.identity import Caller, authenticated
 from common.http.json import Json, json_body
+from common.http.operations import operation
 from services.image.api.kit import ImageId, Kit, KitOf
-from services.image.api.schemas.images import SETTABLE, attributes_of, body_of, shown
+from services.image.api.schemas.images import SETTABLE, ImageBody, Patch, attributes_of, body_of, shown
 from services.image.contract import ImageChanged, ImageCreated, ImageDeleted
 from services.image.core.images import Attributes, Image, Status, Visibility
 from services.image.core.listing import as_uuid, read_listing
@@ -29,6 +30,7 @@ VISIBILITY_RULES = {Visibility.PUBLIC: "publicize_image", Visibility.COMMUNITY: 
 
 
 @router.post("/v2/images")
+@operation("add_image", "publicize_image", "communitize_image", "get_image_location", takes=ImageBody)
 def create_image(body: Body, caller: Caller, kit: KitOf) -> Response:
     """An image without bytes; the client may choose its id."""
     image_id, attributes = _asked(body, caller, kit)
@@ -43,6 +45,7 @@ def create_image(body: Body, caller: Caller, kit: KitOf) -> Response:
 
 
 @router.get("/v2/images")
+@operation("get_images", "get_image_location")
 def list_images(request: Request, caller: Caller, kit: KitOf) -> Response:
     """One page; `next` leads to the following one, relative to the endpoint."""
     kit.policy.must("get_images", caller)
@@ -62,6 +65,7 @@ def list_images(request: Request, caller: Caller, kit: KitOf) -> Response:
 
 
 @router.get("/v2/images/{image_id}")
+@operation("get_image", "get_image_location")
 def show_image(image_id: ImageId, caller: Caller, kit: KitOf) -> Response:
     with kit.database.reading() as session:
         image = Images(session).seen(image_id, kit.viewer(caller))
@@ -79,6 +83,7 @@ async def _patch(request: Request) -> list[Operation]:
 
 
 @router.patch("/v2/images/{image_id}")
+@operation("modify_image", "publicize_image", "communitize_image", "get_image_location", takes=Patch)
 def change_image(
     image_id: ImageId, caller: Caller, kit: KitOf, operations: Annotated[list[Operation], Depends(_patch)]
 ) -> Response:
@@ -94,6 +99,7 @@ def change_image(
 
 
 @router.delete("/v2/images/{image_id}", status_code=204)
+@operation("delete_image")
 def delete_image(image_id: ImageId, caller: Caller, kit: KitOf) -> Response:
     """The image and its bytes; an upload under way ends with an error."""
     with kit.database.transaction() as session:

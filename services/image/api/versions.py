@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from common.http.json import Json
+from common.http.operations import operation
 from services.image.api.kit import Kit, KitOf
 
 NEWEST_MINOR = 7
@@ -19,6 +20,7 @@ router = APIRouter()
 
 
 @router.get("/")
+@operation()
 def offer_versions(kit: KitOf) -> Response:
     """300: there is a choice."""
     return Json(_versions(kit), 300)
@@ -28,6 +30,7 @@ def offer_versions(kit: KitOf) -> Response:
 @router.get("/versions/")
 @router.get("/v2")
 @router.get("/v2/")
+@operation()
 def list_versions(kit: KitOf) -> Response:
     return Json(_versions(kit))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, StrictStr
+from pydantic import AfterValidator, BeforeValidator, Field, RootModel, StrictStr
 
 from services.compute.api.schemas.parts import Boolean, Name, NotNegative, Part, Positive, refuse
 from services.compute.core.names import is_printable
@@ -95,6 +95,10 @@ class UpdateFlavor(Part):
 
 class ExtraSpecs(Part):
     extra_specs: Specs
+
+
+class OneExtraSpec(RootModel[Specs]):
+    """`{key: value}`, as the path names it."""
 
 
 class Access(Part):

@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    field_validator,
+)
 
 from common.errors import InvalidInput, TooLarge
 from common.http.invalid import parsed
@@ -53,6 +63,18 @@ class ImageBody(BaseModel):
 
 
 SETTABLE = frozenset(ImageBody.model_fields)
+
+
+class PatchStep(BaseModel):
+    """One operation of a patch, in the form of v2.1."""
+
+    op: Literal["add", "replace", "remove"]
+    path: str
+    value: Any = None
+
+
+class Patch(RootModel[list[PatchStep]]):
+    """Told to readers of the API; `core/patches.py` reads the older form, too."""
 
 
 def attributes_of(body: Mapping[str, Any], *, max_properties: int, max_tags: int) -> Attributes:
