@@ -3,6 +3,7 @@
 A rule's check is written in the field's own words (the syntax that `policy.yaml` files of OpenStack use):
 
     role:admin    project_id:%(project_id)s    user_id:%(user_id)s    system_scope:all    rule:other    @    !
+    'member':%(target.role.name)s    None:%(target.role.domain_id)s
     and    or    not    ( )
 
 `%(name)s` is a field of the thing acted on.  Checks are parsed when they are declared, so a typing error stops the start.
@@ -24,7 +25,8 @@ Check = Callable[["Policy", Caller, Target], bool]
 checked: ContextVar[dict[str, bool] | None] = ContextVar("checked", default=None)
 """Rule -> what it said last, of all that the request at hand made a service ask; None outside of requests."""
 
-_WORDS = re.compile(r"\s*(\(|\)|(?:%\(\w+\)s|[^\s()])+)")
+_WORDS = re.compile(r"\s*(\(|\)|(?:%\([\w.]+\)s|[^\s()])+)")
+_FIELD = re.compile(r"%\(([\w.]+)\)s")
 
 SHARED = {
     "admin": "role:admin",
@@ -124,13 +126,17 @@ def _simple(word: str) -> Check:
         return lambda _, caller, __: match in caller.roles
     if kind == "rule":
         return lambda policy, caller, target: policy._checks[match](policy, caller, target)
+    if kind == "None":
+        return lambda _, __, target: (named := _FIELD.fullmatch(match)) is not None and target.get(named[1], "") is None
+    if kind.startswith("'") and kind.endswith("'"):
+        return lambda _, __, target: _field_matches(kind[1:-1], match, target)
     return lambda _, caller, target: _field_matches(caller.facts().get(kind), match, target)
 
 
 def _field_matches(own: Any, match: str, target: Target) -> bool:
     if own is None:
         return False
-    named = re.fullmatch(r"%\((\w+)\)s", match)
+    named = _FIELD.fullmatch(match)
     wanted = target.get(named[1]) if named else match
     return wanted is not None and str(own) == str(wanted)
 

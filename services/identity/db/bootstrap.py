@@ -12,7 +12,8 @@ from common.db.types import utc_now
 from services.identity.core.bootstrap import DEFAULT_DOMAIN, IMPLIED, INTERFACES, ROLES, Bootstrap, Offer
 from services.identity.core.passwords import Passwords
 from services.identity.core.scopes import SYSTEM, Scope
-from services.identity.db import roles as grants
+from services.identity.db import grants
+from services.identity.db.grants import Grant
 from services.identity.db.tables import Domain, Endpoint, ImpliedRole, Project, Region, Role, Service, User
 
 PasswordChanged = Callable[[Session, str], None]
@@ -47,7 +48,7 @@ def write(
     for one in wanted.service_users:
         given += [(user(one.name, one.password), Scope.project(service_project), name) for name in one.roles]
     for user_id, scope, role in given:
-        grants.give(session, user_id, scope, roles[role])
+        grants.give(session, Grant("user", user_id, scope), roles[role])
     _catalog(session, wanted, public_url.rstrip("/"), region)
 
 

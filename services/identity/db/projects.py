@@ -9,7 +9,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from common.errors import Conflict, Forbidden, NotFound
+from services.identity.db.roles import reachable_domains, reachable_projects
 from services.identity.db.tables import Assignment, Domain, Project, User
+
+REACHABLE, REACHABLE_DOMAINS = reachable_projects(), reachable_domains()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +56,8 @@ def known(session: Session, project_id: str) -> Project:
 
 
 def of_user(user_id: str) -> Select[Project]:
-    """Those on which the user has any role."""
-    held = exists().where(
-        Assignment.actor_id == user_id, Assignment.kind == "project", Assignment.target_id == Project.id
-    )
-    return select(Project).where(held)
+    """Those on which the user has any role, also by a group of it or from above."""
+    return select(Project).where(Project.id.in_(select(REACHABLE.c.id))).params(user_id=user_id)
 
 
 def open_to(user_id: str) -> Select[Project]:
@@ -91,10 +91,7 @@ def known_domain(session: Session, domain_id: str) -> Domain:
 
 def domains_open_to(user_id: str) -> Select[Domain]:
     """Those that the user may get a token for."""
-    held = exists().where(
-        Assignment.actor_id == user_id, Assignment.kind == "domain", Assignment.target_id == Domain.id
-    )
-    return select(Domain).where(held, Domain.enabled)
+    return select(Domain).where(Domain.id.in_(select(REACHABLE_DOMAINS.c.id)), Domain.enabled).params(user_id=user_id)
 
 
 def add(session: Session, project: Project) -> None:

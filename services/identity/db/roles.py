@@ -1,15 +1,18 @@
-"""Roles, what they imply, and who has them where."""
+"""Roles, and which of them a user holds where: given to it or to a group of it, inherited from above, or implied."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Select, bindparam, delete, exists, select
+from sqlalchemy import CTE, BindParameter, Select, bindparam, or_, select, union_all
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from common.errors import NotFound
+from common.errors import Conflict, NotFound
 from services.identity.core.scopes import Scope
-from services.identity.db.tables import Assignment, ImpliedRole, Role
+from services.identity.db.tables import Assignment, ImpliedRole, Membership, Project, Role
+
+USER: BindParameter[str] = bindparam("user_id")
 
 
 def known(session: Session, role_id: str) -> Role:
@@ -19,63 +22,101 @@ def known(session: Session, role_id: str) -> Role:
     return role
 
 
+def stored(session: Session, role: Role) -> Role:
+    """Write a new or changed role.  Conflict when there is one of that name."""
+    session.add(role)
+    name = role.name
+    try:
+        session.flush()
+    except IntegrityError as error:
+        raise Conflict(
+            f"Conflict occurred attempting to store role - Duplicate entry found with name {name}."
+        ) from error
+    return role
+
+
+def actors() -> CTE:
+    """The user `:user_id` and its groups."""
+    groups = select(Membership.group_id).where(Membership.user_id == USER)
+    return select(USER.label("id")).union_all(groups).cte("actors")
+
+
 def _held() -> Select[Role]:
-    given = select(Assignment.role_id.label("id")).where(
-        Assignment.actor_id == bindparam("user_id"),
-        Assignment.kind == bindparam("kind"),
-        Assignment.target_id == bindparam("target_id"),
+    """Of user `:user_id` on the `:kind` `:target_id`."""
+    actor = actors()
+    target: BindParameter[str] = bindparam("target_id")
+    above = select(Project.parent_id.label("id")).where(Project.id == target).cte("above", recursive=True)
+    above = above.union_all(select(Project.parent_id).join(above, Project.id == above.c.id))  # last: the domain
+    own = Assignment.actor_id.in_(select(actor.c.id))
+    here = select(Assignment.role_id.label("id")).where(
+        own, Assignment.kind == bindparam("kind"), Assignment.target_id == target, Assignment.inherited.is_(False)
     )
-    held = given.cte("held", recursive=True)
+    from_above = select(Assignment.role_id).where(
+        own,
+        Assignment.kind.in_(("project", "domain")),
+        Assignment.target_id.in_(select(above.c.id)),
+        Assignment.inherited.is_(True),
+    )
+    given = union_all(here, from_above).subquery()
+    held = select(given.c.id).cte("held", recursive=True)
     held = held.union(select(ImpliedRole.implied_id).join(held, held.c.id == ImpliedRole.prior_id))
-    return select(Role).where(Role.id.in_(select(held.c.id))).order_by(Role.name)
+    return select(Role).where(Role.id.in_(select(held.c.id)), Role.domain_id.is_(None)).order_by(Role.name)
 
 
 HELD = _held()  # built once: that takes longer than asking
 
 
 def held(session: Session, user_id: str, scope: Scope) -> Sequence[Role]:
-    """The user's roles on the scope, implied ones included, by name."""
+    """The roles that a token of the user for this scope carries, by name.
+
+    A domain's own roles are not among them: they are there to imply others.
+    """
     asked = {"user_id": user_id, "kind": scope.kind, "target_id": scope.target_id}
     return session.scalars(HELD, asked).all()
 
 
-def given(user_id: str, scope: Scope) -> Select[Role]:
-    """The roles assigned to the user on the scope itself."""
-    assigned = exists().where(
-        Assignment.role_id == Role.id,
-        Assignment.actor_id == user_id,
-        Assignment.kind == scope.kind,
-        Assignment.target_id == scope.target_id,
+def counting() -> CTE:
+    """Ids of the roles that bring a token something: those of no domain, and those that imply such a one."""
+    found = select(Role.id).where(Role.domain_id.is_(None)).cte("counting", recursive=True)
+    return found.union(select(ImpliedRole.prior_id).join(found, found.c.id == ImpliedRole.implied_id))
+
+
+def reachable_projects() -> CTE:
+    """Ids of the projects on which user `:user_id` holds a role, in any way."""
+    actor, useful = actors(), counting()
+    given = select(Assignment.target_id.label("id")).where(
+        Assignment.actor_id.in_(select(actor.c.id)), Assignment.role_id.in_(select(useful.c.id))
     )
-    return select(Role).where(assigned)
+    roots = given.where(Assignment.kind.in_(("project", "domain")), Assignment.inherited.is_(True))
+    below = select(Project.id).where(Project.parent_id.in_(roots)).cte("below", recursive=True)
+    below = below.union(select(Project.id).join(below, Project.parent_id == below.c.id))
+    direct = given.where(Assignment.kind == "project", Assignment.inherited.is_(False))
+    return direct.union(select(below.c.id)).cte("reachable")
 
 
-def is_given(session: Session, user_id: str, scope: Scope, role_id: str) -> bool:
-    return session.get(Assignment, (user_id, scope.kind, scope.target_id, role_id, False)) is not None
-
-
-def give(session: Session, user_id: str, scope: Scope, role_id: str) -> None:
-    """Twice is once."""
-    if not is_given(session, user_id, scope, role_id):
-        session.add(
-            Assignment(
-                actor_id=user_id,
-                actor="user",
-                kind=scope.kind,
-                target_id=scope.target_id,
-                role_id=role_id,
-                inherited=False,
-            )
+def reachable_domains() -> CTE:
+    """The same for domains, where nothing is inherited."""
+    actor, useful = actors(), counting()
+    return (
+        select(Assignment.target_id.label("id"))
+        .where(
+            Assignment.actor_id.in_(select(actor.c.id)),
+            Assignment.kind == "domain",
+            Assignment.inherited.is_(False),
+            Assignment.role_id.in_(select(useful.c.id)),
         )
-        session.flush()
-
-
-def take(session: Session, user_id: str, scope: Scope, role_id: str) -> bool:
-    """Whether there was anything to take."""
-    taken = delete(Assignment).where(
-        Assignment.actor_id == user_id,
-        Assignment.kind == scope.kind,
-        Assignment.target_id == scope.target_id,
-        Assignment.role_id == role_id,
+        .distinct()
+        .cte("reachable")
     )
-    return session.execute(taken.returning(Assignment.role_id)).first() is not None
+
+
+def implied_by(session: Session, role_ids: Sequence[str]) -> Sequence[Role]:
+    """These roles and all that they imply, near or far."""
+    found = select(Role.id).where(Role.id.in_(role_ids)).cte("found", recursive=True)
+    found = found.union(select(ImpliedRole.implied_id).join(found, found.c.id == ImpliedRole.prior_id))
+    return session.scalars(select(Role).where(Role.id.in_(select(found.c.id))).order_by(Role.name)).all()
+
+
+def mentioned(role_id: str) -> Select[ImpliedRole]:
+    """The rules in which the role stands."""
+    return select(ImpliedRole).where(or_(ImpliedRole.prior_id == role_id, ImpliedRole.implied_id == role_id))

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from common.bus.memory import MemoryBus
 from common.db.migrate import drift
 from common.settings import PlatformSettings
+from services.identity.db import cloud_tables, delegation_tables  # noqa: F401  all tables, for the comparison
 from services.identity.db.tables import IdentityTable, LoginFailure
 from services.identity.main import bootstrap
 from tests.unit.identity.worlds import CLOUD, World, a_project, a_user, opened, scope_to, surroundings_in

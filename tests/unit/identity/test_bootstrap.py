@@ -13,6 +13,7 @@ from common.db.migrate import drift
 from common.settings import PlatformSettings
 from services.identity.contract import TokenRevoked
 from services.identity.core.bootstrap import ServiceUser
+from services.identity.db import cloud_tables, delegation_tables  # noqa: F401  all tables, for the comparison
 from services.identity.db.tables import Endpoint, IdentityTable, SigningKey
 from services.identity.main import bootstrap, keep_house
 from tests.harness.waiting import until

@@ -106,6 +106,18 @@ def a_project(world: World, name: str, **fields: object) -> str:
     return str(answer.json()["project"]["id"])
 
 
+def a_role(world: World, name: str, **fields: object) -> str:
+    answer = world.http.post("/v3/roles", headers=world.as_(), json={"role": {"name": name} | fields})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["role"]["id"])
+
+
+def given(world: World, path: str) -> None:
+    """A PUT that an admin makes."""
+    answer = world.http.put(f"/v3/{path}", headers=world.as_())
+    assert answer.is_success, answer.text
+
+
 def opened(surroundings: Surroundings) -> Iterator[World]:
     part = build(surroundings)
     assert part.app is not None
