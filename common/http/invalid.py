@@ -16,6 +16,9 @@ from common.errors import InvalidInput
 M = TypeVar("M", bound=BaseModel)
 
 LONGEST_SHOWN = 256
+DEEPEST_SHOWN = 8
+SECRETS = frozenset({"password", "original_password", "adminPass", "secret", "passcode", "blob"})
+HIDDEN = "***"
 
 # fmt: off
 _TYPES = {
@@ -54,6 +57,8 @@ def sentence(error: ValidationError) -> str:
     """The first thing that is wrong."""
     first = error.errors(include_url=False)[0]
     where, value = [str(part) for part in first["loc"]], first.get("input")
+    if SECRETS.intersection(where[-1:]) and first["type"] != "missing" and value is not None:
+        value = HIDDEN
     if first["type"] == "missing":
         return _say(where[:-1], value, f"'{where[-1]}' is a required property")
     if first["type"] == "extra_forbidden":
@@ -79,10 +84,24 @@ def _reason(kind: str, value: Any, facts: Mapping[str, Any], message: str) -> st
 
 
 def shown(value: Any, *, quote: bool = False) -> str:
-    """A value for a message: cut, and never more than a line."""
+    """A value for a message: cut, without secrets, and never more than a line."""
+    value = _without_secrets(value)
     text = repr(value) if quote or not isinstance(value, str) else value
     text = text.replace("\n", "\\n").replace("\r", "\\r")
     return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "…"
+
+
+def _without_secrets(value: Any, depth: int = 0) -> Any:
+    if not isinstance(value, dict | list):
+        return value
+    if depth == DEEPEST_SHOWN:
+        return "…"
+    if isinstance(value, list):
+        return [_without_secrets(one, depth + 1) for one in value]
+    return {
+        key: HIDDEN if key in SECRETS and isinstance(one, str) else _without_secrets(one, depth + 1)
+        for key, one in value.items()
+    }
 
 
 def strict_json(data: bytes) -> Any:

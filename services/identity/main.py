@@ -24,6 +24,7 @@ from services.identity.contract import TokenRevoked
 from services.identity.core.bootstrap import Bootstrap
 from services.identity.core.keys import Seal
 from services.identity.core.lockout import Lockout
+from services.identity.core.password_rules import PasswordRules
 from services.identity.core.passwords import Passwords
 from services.identity.db import bootstrap as first_rows
 from services.identity.db import revocations, users
@@ -104,6 +105,7 @@ def _kit(surroundings: Surroundings, settings: IdentitySettings, database: Datab
         bus=surroundings.bus,
         policy=Policy(RULES, settings.policy),
         passwords=_passwords(settings),
+        password_rules=_password_rules(settings),
         lockout=Lockout(settings.lockout_after, settings.lockout_first_s, settings.lockout_longest_s),
         keyring=keyring,
         verifier=OwnVerifier(database, keyring),
@@ -118,6 +120,17 @@ def _passwords(settings: IdentitySettings) -> Passwords:
         at_once=settings.parallel_hashes,
         wait_s=settings.hash_wait_s,
         longest=settings.longest_password,
+    )
+
+
+def _password_rules(settings: IdentitySettings) -> PasswordRules:
+    return PasswordRules(
+        pattern=settings.password_regex,
+        description=settings.password_regex_description,
+        unique_last=settings.unique_last_password_count,
+        minimum_age_days=settings.minimum_password_age_days,
+        expires_days=settings.password_expires_days,
+        change_upon_first_use=settings.change_password_upon_first_use,
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from common.settings import Section
 
@@ -37,5 +38,28 @@ class IdentitySettings(Section):
     lockout_first_s: float = Field(1, description="Wait after one more failure; it doubles with each", gt=0)
     lockout_longest_s: float = Field(300, description="The wait grows no longer than this", gt=0)
 
+    password_regex: str = Field("", description="What each new password must match from its start on; empty: anything")
+    password_regex_description: str = Field("", description="The same in words, for whoever chose another one")
+    unique_last_password_count: int = Field(
+        0, description="How many passwords in a row must differ, the new one included; 0: none", ge=0, le=24
+    )
+    minimum_password_age_days: int = Field(0, description="A user may not change its own new one for so long", ge=0)
+    password_expires_days: int = Field(0, description="A password is good for so long; 0: for ever", ge=0)
+    change_password_upon_first_use: bool = Field(
+        False, description="A password that an administrator set is good only for choosing another one"
+    )
+    disable_user_account_days_inactive: int = Field(
+        0, description="A user who has not logged in for so long counts as disabled; 0: never", ge=0
+    )
+
     list_limit: int = Field(1000, description="Rows that one page of a list holds at most", ge=1)
     policy: dict[str, str] = Field(default_factory=dict, description="Rules that replace the ones built in, by name")
+
+    @field_validator("password_regex")
+    @classmethod
+    def _is_a_pattern(cls, written: str) -> str:
+        try:
+            re.compile(written)
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from error
+        return written

@@ -8,6 +8,7 @@ from services.identity.api import (
     groups,
     keys,
     own,
+    passwords,
     policy,
     projects,
     role_assignments,
@@ -17,6 +18,6 @@ from services.identity.api import (
     versions,
 )
 
-NOUNS = (versions, tokens, own, keys, domains, projects, users, groups, roles, role_assignments, catalog)
+NOUNS = (versions, tokens, own, keys, domains, projects, users, passwords, groups, roles, role_assignments, catalog)
 ROUTERS = (*(noun.router for noun in NOUNS), *grants.ROUTERS)
 RULES = merged(policy.SHARED, *(noun.RULES for noun in (*NOUNS, grants)))

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from common.auth.callers import Caller
 from common.auth.tokens import NOT_VALID
-from common.db.types import utc_now
 from common.errors import Unauthenticated
+from services.identity.api import password_logins
 from services.identity.api.kit import Kit
 from services.identity.api.schemas.auth import IdentityPart, UserRef, expecting
-from services.identity.db import users
-from services.identity.db.users import Member
 
 UNSUPPORTED = "Attempted to authenticate with an unsupported method."
 
@@ -54,10 +51,7 @@ def _by_password(kit: Kit, identity: IdentityPart) -> Proven:
         raise expecting("password", "identity")
     asked = identity.password.user
     _well_named(asked)
-    if not kit.passwords.may_be_one(asked.password):
-        raise Unauthenticated(NOT_VALID)
-    with kit.passwords.turn():
-        return Proven(_compared(kit, asked), ("password",))
+    return Proven(password_logins.log_in(kit, asked).user.id, ("password",))
 
 
 def _well_named(asked: UserRef) -> None:
@@ -65,49 +59,6 @@ def _well_named(asked: UserRef) -> None:
         raise expecting("id or name", "user")
     if asked.id is None and (asked.domain is None or (asked.domain.id is None and asked.domain.name is None)):
         raise expecting("domain", "user")
-
-
-def _compared(kit: Kit, asked: UserRef) -> str:
-    """The user's id.  Every refusal takes the same steps, whatever the reason is.  Unauthenticated"""
-    now = utc_now()
-    with kit.database.reading() as session:
-        member = _wanted(kit, asked)(session)
-        subject = member.user.id if member else _nobody(asked)
-        failed = users.failures(session, subject)
-    matches = kit.passwords.matches(member.user.password_hash if member else None, asked.password)
-    if failed and kit.lockout.is_locked(failures=failed.failures, last_at=failed.last_at, now=now):
-        raise Unauthenticated(NOT_VALID, reason="locked out")
-    if member is None or not matches or not member.is_enabled:
-        with kit.database.transaction() as session:
-            users.note_failure(session, subject, now)
-        raise Unauthenticated(NOT_VALID)
-    if failed or kit.passwords.is_outdated(member.user.password_hash or ""):
-        _tidy(kit, member, asked.password)
-    return member.user.id
-
-
-def _wanted(kit: Kit, asked: UserRef) -> Callable[..., Member | None]:
-    if asked.id is not None:
-        user_id = asked.id
-        return lambda session: users.by_id(session, user_id)
-    domain, name = asked.domain, asked.name or ""
-    assert domain is not None
-    return lambda session: users.by_name(session, name, domain_id=domain.id, domain_name=domain.name)
-
-
-def _nobody(asked: UserRef) -> str:
-    """What failures of a name that nobody has are counted under."""
-    domain = asked.domain
-    parts = (asked.id, asked.name, domain and domain.id, domain and domain.name)
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
-
-
-def _tidy(kit: Kit, member: Member, password: str) -> None:
-    """After a success: no failures any more, and a hash with today's numbers."""
-    with kit.database.transaction() as session:
-        users.forget_failures(session, member.user.id)
-        if kit.passwords.is_outdated(member.user.password_hash or ""):
-            users.known(session, member.user.id).password_hash = kit.passwords.hash(password)
 
 
 METHODS: dict[str, Callable[[Kit, IdentityPart], Proven]] = {"password": _by_password, "token": _by_token}

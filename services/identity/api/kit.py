@@ -17,9 +17,12 @@ from common.db.types import utc_now
 from services.identity.api.verifier import OwnVerifier
 from services.identity.contract import TokenRevoked
 from services.identity.core.lockout import Lockout
+from services.identity.core.password_rules import PasswordRules, is_inactive
 from services.identity.core.passwords import Passwords
 from services.identity.db import revocations
 from services.identity.db.keyring import Keyring
+from services.identity.db.tables import User
+from services.identity.db.users import Member
 from services.identity.settings import IdentitySettings
 
 
@@ -34,9 +37,19 @@ class Kit:
     bus: Bus
     policy: Policy
     passwords: Passwords
+    password_rules: PasswordRules
     lockout: Lockout
     keyring: Keyring
     verifier: OwnVerifier
+
+    def is_enabled(self, user: User) -> bool:
+        """Unless somebody disabled it, or nobody used it for too long."""
+        active_at, after_days = user.active_at or user.created_at, self.settings.disable_user_account_days_inactive
+        return user.enabled and not is_inactive(active_at, user.options, utc_now(), after_days=after_days)
+
+    def may_act(self, member: Member) -> bool:
+        """Whether the user and its domain are enabled."""
+        return member.domain.enabled and self.is_enabled(member.user)
 
     def revoke(self, session: Session, **ends: str) -> TokenRevoked:
         """End the tokens that match; tell the bus what this returns once the session is committed."""

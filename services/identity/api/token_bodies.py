@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from common.auth.callers import Caller
 from services.identity.api.scoping import Granted
-from services.identity.core.times import written
+from services.identity.core.times import written, written_bare
 from services.identity.db import catalog
 from services.identity.db.tables import Domain
 from services.identity.db.users import Member
@@ -24,7 +24,7 @@ def token_body(session: Session, caller: Caller, member: Member, found: Granted,
             "domain": _named(member.domain),
             "id": member.user.id,
             "name": member.user.name,
-            "password_expires_at": None,
+            "password_expires_at": written_bare(member.user.password_expires_at),
         },
         "audit_ids": audit_ids(caller),
         "expires_at": written(caller.expires_at),

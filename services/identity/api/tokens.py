@@ -47,7 +47,7 @@ def issue_token(request: Request, body: Body, kit: KitOf) -> Response:
     issued_at = utc_now()  # before anything is looked up, so that a revocation meanwhile ends this token
     proven = authentication.prove(kit, auth.identity)
     with kit.database.reading() as session:
-        member = _enabled(users.by_id(session, proven.user_id))
+        member = _enabled(kit, users.by_id(session, proven.user_id))
         found = granted(session, member.user, auth.scope)
         caller = _caller(kit, issued_at, proven, member, found)
         token = kit.keyring.sign(session, caller)
@@ -63,7 +63,7 @@ def validate_token(request: Request, caller: Caller, kit: KitOf, allow_expired: 
     rule = "identity:check_token" if request.method == "HEAD" else "identity:validate_token"
     kit.policy.must(rule, caller, {"user_id": subject.user_id})
     with kit.database.reading() as session:
-        member, found = _still_good(session, subject)
+        member, found = _still_good(kit, session, subject)
         answer = token_body(session, subject, member, found, with_catalog=_wants_catalog(request))
     return Json(answer, headers={SUBJECT: token})
 
@@ -88,8 +88,8 @@ def _wants_catalog(request: Request) -> bool:
     return "nocatalog" not in request.query_params
 
 
-def _enabled(member: Member | None) -> Member:
-    if member is None or not member.is_enabled:
+def _enabled(kit: Kit, member: Member | None) -> Member:
+    if member is None or not kit.may_act(member):
         raise Unauthenticated(NOT_VALID)
     return member
 
@@ -132,8 +132,8 @@ def _subject(request: Request, kit: Kit, *, grace_s: float) -> tuple[str, Who]:
         raise NotFound("Could not find token.") from error
 
 
-def _still_good(session: Session, subject: Who) -> tuple[Member, Granted]:
+def _still_good(kit: Kit, session: Session, subject: Who) -> tuple[Member, Granted]:
     try:
-        return _enabled(users.by_id(session, subject.user_id)), still_granted(session, subject)
+        return _enabled(kit, users.by_id(session, subject.user_id)), still_granted(session, subject)
     except Unauthenticated as error:
         raise NotFound("Could not find token.") from error

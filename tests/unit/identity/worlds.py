@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,10 +36,18 @@ Headers = dict[str, str]
 
 
 def surroundings_in(directory: Path, database_url: str, platform: PlatformSettings, **options: object) -> Surroundings:
-    lines = [f'database_url = "{database_url}"', *(f"{key} = {value!r}" for key, value in (CHEAP | options).items())]
+    lines = [
+        f'database_url = "{database_url}"',
+        *(f"{key} = {json.dumps(value)}" for key, value in (CHEAP | options).items()),
+    ]
     file = directory / "pileus.toml"
     file.write_text("\n".join(["[identity]", *lines]))
     return Surroundings(platform=platform, settings_file=file, bus=MemoryBus())
+
+
+def with_settings(**options: object) -> pytest.MarkDecorator:
+    """The test's world has these settings."""
+    return pytest.mark.parametrize("world", [options], indirect=True, ids=["set"])
 
 
 def scope_to(project: str) -> dict[str, Any]:
@@ -138,6 +147,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def world(filled: Path, tmp_path: Path, platform: PlatformSettings) -> Iterator[World]:
+def world(request: pytest.FixtureRequest, filled: Path, tmp_path: Path, platform: PlatformSettings) -> Iterator[World]:
     shutil.copy(filled, tmp_path / "identity.db")
-    yield from opened(surroundings_in(tmp_path, f"sqlite:///{tmp_path}/identity.db", platform))
+    options = getattr(request, "param", {})
+    yield from opened(surroundings_in(tmp_path, f"sqlite:///{tmp_path}/identity.db", platform, **options))

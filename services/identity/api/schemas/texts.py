@@ -29,6 +29,8 @@ def _storable(value: Any) -> Any:
 
 Text = Annotated[str, AfterValidator(_without_nul)]
 Name = Annotated[Text, StringConstraints(min_length=1, max_length=255, pattern=r"\S")]
+UserName = Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=255, pattern=r"\S")]
+GroupName = Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=r"\S")]
 ProjectName = Annotated[Text, StringConstraints(min_length=1, max_length=64, pattern=r"\S")]
 Id = Annotated[Text, StringConstraints(min_length=1, max_length=64)]
 Additions = dict[Text, Annotated[Any, AfterValidator(_storable)]]
