@@ -15,6 +15,8 @@ from services.compute.api import (
     hypervisors,
     instance_actions,
     keypairs,
+    limits,
+    quota_classes,
     quotas,
     server_actions,
     server_metadata,
@@ -22,6 +24,7 @@ from services.compute.api import (
     server_tags,
     servers,
     services,
+    usage,
 )
 
 ROUTERS: tuple[APIRouter, ...] = tuple(
@@ -43,6 +46,9 @@ ROUTERS: tuple[APIRouter, ...] = tuple(
         availability_zones,
         aggregates,
         quotas,
+        quota_classes,
+        limits,
+        usage,
         extensions,
     )
 )

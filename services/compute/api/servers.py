@@ -21,7 +21,6 @@ from services.compute.api.server_filters import Filters, filters_of
 from services.compute.api.server_order import Order, order_of, rows_of
 from services.compute.api.server_views import SEEN_BY, created, look_at, named, shown
 from services.compute.api.versions import UPDATED_SERVER
-from services.compute.core.quotas import fitting
 from services.compute.core.states import TaskState
 from services.compute.db.server_lists import NAMED
 from services.compute.db.servers import DETAIL, Server
@@ -44,7 +43,7 @@ def create_server(body: Body, caller: Caller, kit: KitOf, version: Version) -> R
     asked = read(CreateServer, body, version)
     order = order_of(asked, caller, kit, version)
     with kit.transaction() as tx:
-        rows = _admitted(order, caller, kit, tx)
+        rows = _admitted(order, caller, tx)
         tx.servers.add(rows)
         for row in rows:
             tx.sagas.start(
@@ -135,12 +134,11 @@ def delete_server(server_id: str, caller: Caller, kit: KitOf) -> Response:
     return empty(204)
 
 
-def _admitted(order: Order, caller: Who, kit: Kit, tx: Tx) -> list[dict[str, Any]]:
+def _admitted(order: Order, caller: Who, tx: Tx) -> list[dict[str, Any]]:
     """As many rows as the project's quota allows, counted while no other request can add to it.  OverQuota"""
-    project_id = str(caller.project_id)
-    tx.servers.take_turn(project_id)
-    limits = tx.quotas.of_project(project_id, kit.settings.quotas())
-    count = fitting(order.least, order.most, order.one, tx.servers.used(project_id), limits)
+    count = tx.quotas.admit_servers(
+        order.one, order.least, order.most, project_id=str(caller.project_id), user_id=caller.user_id
+    )
     return rows_of(order, count, caller)
 
 
