@@ -34,7 +34,7 @@ class CreateGuest(Call[PowerState]):
 
 
 class StartGuest(Call[PowerState]):
-    """Power on a defined guest; a running guest stays as it is."""
+    """Make a guest run: power on, or resume what was paused or suspended; a running guest stays as it is."""
 
     queue, timeout_s = HOST_QUEUE, 60.0
     server_id: UUID
@@ -54,6 +54,20 @@ class RebootGuest(Call[PowerState]):
     queue, timeout_s = HOST_QUEUE, 240.0
     server_id: UUID
     patience_s: float = 60
+
+
+class PauseGuest(Call[PowerState]):
+    """Stop the guest's processors; a paused guest stays as it is."""
+
+    queue, timeout_s = HOST_QUEUE, 30.0
+    server_id: UUID
+
+
+class SuspendGuest(Call[PowerState]):
+    """Write the guest's memory to disk and switch it off; a suspended guest stays as it is."""
+
+    queue, timeout_s = HOST_QUEUE, 180.0
+    server_id: UUID
 
 
 class DestroyGuest(Call[None]):

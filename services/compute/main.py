@@ -26,7 +26,7 @@ from services.compute.sagas.kit import Kit, Rules
 from services.compute.settings import ComputeSettings
 from services.compute.worker.answers import Worker, handlers
 from services.compute.worker.housekeeping import Hearing, Housekeeping
-from services.identity.client import IdentityClient, verifier_for
+from services.identity.client import verifier_for
 from services.image.client import ImageClient
 
 BEAT_S, TIDY_S = 5.0, 60.0
@@ -51,7 +51,7 @@ def build_api(surroundings: Surroundings) -> Part:
     settings = ComputeSettings.read(surroundings.settings_file)
     database = database_of(settings.database_url)
     verifier, refresher = verifier_for(surroundings)
-    images, projects = ImageClient.near(surroundings), IdentityClient(surroundings)
+    images = ImageClient.near(surroundings)
     public_url = surroundings.platform.public_url.rstrip("/")
     kit = api.Kit(
         settings=settings,
@@ -59,7 +59,6 @@ def build_api(surroundings: Surroundings) -> Part:
         database=database,
         bus=surroundings.bus,
         images=images,
-        projects=projects,
         policy=Policy(RULES, settings.policy),
     )
     return Part(
@@ -67,7 +66,7 @@ def build_api(surroundings: Surroundings) -> Part:
         app=compute_app(kit, verifier, identity_url=f"{public_url}/identity"),
         listen=settings.listen,
         starts=(refresher.start,),
-        stops=(refresher.stop, images.close, projects.close),
+        stops=(refresher.stop, images.close),
     )
 
 
@@ -81,8 +80,7 @@ def build_worker(surroundings: Surroundings) -> Part:
     name = f"{socket.gethostname()}:{os.getpid()}"
     engine = SagaEngine(kit.database, SAGA_TABLES, SAGAS, kit, worker=name, pace=Pace(threads=settings.worker_threads))
     worker = Worker(kit, engine, ratios_of(settings), settings.default_zone)
-    history, usage = timedelta(days=settings.keep_history_days), timedelta(days=settings.keep_usage_days)
-    housekeeping = Housekeeping(kit, hearing, history, usage)
+    housekeeping = Housekeeping(kit, hearing, timedelta(days=settings.keep_history_days))
     beat = Periodic("compute heartbeat", housekeeping.beat, every_s=BEAT_S)
     tidy = Periodic("compute housekeeping", housekeeping.tidy, every_s=TIDY_S)
     alone = surroundings.platform.bus_url.startswith("memory:")  # then no other process works on this database
@@ -104,6 +102,7 @@ def rules_of(settings: ComputeSettings) -> Rules:
         grace_s=settings.grace_s,
         config_drive_always=settings.config_drive_always,
         stop_patience_s=settings.stop_patience_s,
+        reclaim_after_s=settings.reclaim_instance_interval_s,
     )
 
 

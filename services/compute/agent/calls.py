@@ -8,10 +8,12 @@ from services.compute.contract import (
     CacheImage,
     CreateGuest,
     DestroyGuest,
+    PauseGuest,
     ReadConsole,
     RebootGuest,
     StartGuest,
     StopGuest,
+    SuspendGuest,
 )
 from services.compute.core.guests import PowerState
 
@@ -48,6 +50,18 @@ def stop_guest(call: StopGuest, host: Host) -> PowerState:
 def reboot_guest(call: RebootGuest, host: Host) -> PowerState:
     with host.turn(call.server_id) as hypervisor:
         return hypervisor.reboot(call.server_id, patience_s=call.patience_s)
+
+
+@handlers.serves(PauseGuest)
+def pause_guest(call: PauseGuest, host: Host) -> PowerState:
+    with host.turn(call.server_id) as hypervisor:
+        return hypervisor.pause(call.server_id)
+
+
+@handlers.serves(SuspendGuest)
+def suspend_guest(call: SuspendGuest, host: Host) -> PowerState:
+    with host.turn(call.server_id) as hypervisor:
+        return hypervisor.suspend(call.server_id)
 
 
 @handlers.serves(DestroyGuest)

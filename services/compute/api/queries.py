@@ -70,10 +70,6 @@ KNOWN: dict[str, Known] = {  # path of a route below /v2.1 -> what it takes
         Known(_since(33, "limit", "marker") | _since(53, "hypervisor_hostname_pattern", "with_servers"), 53),
     "/os-hypervisors/{hypervisor_id}":        Known(_since(53, "with_servers"), 53),
     "/limits":                                Known(_since(1, "reserved", "tenant_id"), 75),
-    "/os-simple-tenant-usage":
-        Known(_since(1, "start", "end", "detailed") | _since(40, "limit", "marker"), 75),
-    "/os-simple-tenant-usage/{project_id}":
-        Known(_since(1, "start", "end") | _since(40, "limit", "marker"), 75),
     "/os-quota-sets/{project_id}":            Known(_since(1, "user_id"), 75),
     "/os-quota-sets/{project_id}/detail":     Known(_since(1, "user_id"), 75),
 }

@@ -15,8 +15,6 @@ from services.compute.api import (
     hypervisors,
     instance_actions,
     keypairs,
-    limits,
-    quota_classes,
     quotas,
     server_actions,
     server_metadata,
@@ -24,7 +22,6 @@ from services.compute.api import (
     server_tags,
     servers,
     services,
-    usage,
 )
 
 ROUTERS: tuple[APIRouter, ...] = tuple(
@@ -46,9 +43,6 @@ ROUTERS: tuple[APIRouter, ...] = tuple(
         availability_zones,
         aggregates,
         quotas,
-        quota_classes,
-        limits,
-        usage,
         extensions,
     )
 )

@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from fastapi import Response
-from pydantic import BaseModel
 
 from common.auth.callers import Caller as Who
 from common.errors import Conflict, InvalidInput, NotFound
 from common.http.identity import Caller
 from common.http.json import Json
-from common.http.operations import Actions, action, operation
-from common.saga.saga import Saga
-from services.compute.api.asking import Body, Version, empty, must_exist, router
+from common.http.operations import action, operation
+from services.compute.api import server_ends, server_locks, server_power  # their actions join the table
+from services.compute.api.acting import ACTIONS
+from services.compute.api.asking import Body, Version, must_exist, router
 from services.compute.api.kit import Kit, KitOf, owner, scope_of
 from services.compute.api.schemas.parts import read
-from services.compute.api.schemas.servers import ConsoleLength, RebootKind
+from services.compute.api.schemas.servers import ConsoleLength
 from services.compute.contract import ReadConsole
-from services.compute.core.states import Action, admit
-from services.compute.db.servers import STATE, Server
-from services.compute.sagas import (
-    REBOOT_SERVER,
-    START_SERVER,
-    STOP_SERVER,
-    RebootServer,
-    StartServer,
-    StopServer,
-)
+from services.compute.db.servers import STATE
+
+JOINED = (server_power, server_locks, server_ends)
 
 routes = router()
-ACTIONS: Actions = {}
-"""What may be asked; each function below joins it, with its rule and the model of its options."""
-
 MOST_BYTES = 102_400
 GONE_SINCE = {"addFixedIp": 44, "removeFixedIp": 44, "addFloatingIp": 44, "removeFloatingIp": 44}
 
@@ -58,50 +47,6 @@ def _name_of(body: Any) -> str:
     if not isinstance(body, dict) or not body:
         raise InvalidInput("Malformed request body")
     return str(next(iter(body)))
-
-
-@action(ACTIONS, "os-start", "os_compute_api:servers:start")
-def _start(server_id: str, options: Any, caller: Who, kit: Kit, version: int) -> Response:
-    return _by_saga(Action.START, START_SERVER, lambda server: StartServer(server_id=server.id), server_id, caller, kit)
-
-
-@action(ACTIONS, "os-stop", "os_compute_api:servers:stop")
-def _stop(server_id: str, options: Any, caller: Who, kit: Kit, version: int) -> Response:
-    return _by_saga(Action.STOP, STOP_SERVER, lambda server: StopServer(server_id=server.id), server_id, caller, kit)
-
-
-@action(ACTIONS, "reboot", "os_compute_api:servers:reboot", takes=RebootKind)
-def _reboot(server_id: str, options: Any, caller: Who, kit: Kit, version: int) -> Response:
-    is_hard = read(RebootKind, options, version).type.upper() == "HARD"
-    action = Action.REBOOT_HARD if is_hard else Action.REBOOT
-    return _by_saga(
-        action,
-        REBOOT_SERVER,
-        lambda server: RebootServer(server_id=server.id, is_hard=is_hard),
-        server_id,
-        caller,
-        kit,
-    )
-
-
-def _by_saga(
-    action: Action,
-    saga: Saga[Any],
-    params: Callable[[Server], BaseModel],
-    server_id: str,
-    caller: Who,
-    kit: Kit,
-) -> Response:
-    """State and saga in one transaction."""
-    with kit.transaction() as tx:
-        server = tx.servers.locked(server_id, project_id=scope_of(caller))
-        kit.must(f"servers:{action.word}", caller, owner(server))
-        rule = admit(action, server.id, server.vm_state, server.task_state, has_host=server.host is not None)
-        tx.servers.change(server.id, task_state=str(rule.task))
-        tx.sagas.start(
-            saga, params(server), resource_id=server.id, project_id=caller.project_id, user_id=caller.user_id
-        )
-    return empty(202)
 
 
 @action(ACTIONS, "os-getConsoleOutput", "os_compute_api:os-console-output", takes=ConsoleLength)

@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from fastapi import Response
 
 from common.auth.callers import Caller as Who
-from common.errors import InvalidInput, NotFound
+from common.errors import InvalidInput, NotFound, OverQuota
 from common.http.identity import Caller
 from common.http.json import Json
 from common.http.operations import operation
+from services.compute.api.acting import allowed
 from services.compute.api.asking import Body, Version, empty, router
 from services.compute.api.kit import Kit, KitOf, Tx, owner, scope_of
 from services.compute.api.schemas.parts import read
 from services.compute.api.schemas.servers import AllMetadata, OneItem
+from services.compute.core.quotas import UNLIMITED
 from services.compute.core.states import must_be_settled
 from services.compute.db.servers import STATE, Server
 
@@ -44,7 +46,7 @@ def add_metadata(server_id: str, body: Body, caller: Caller, kit: KitOf, version
     given = read(AllMetadata, body, version).metadata
     with kit.transaction() as tx:
         server = _taken(tx, server_id, "create", caller, kit)
-        return Json({"metadata": _write(tx, server, server.attributes | given)})
+        return Json({"metadata": _write(tx, server, server.attributes | given, kit)})
 
 
 @routes.put(PATH)
@@ -53,7 +55,7 @@ def replace_metadata(server_id: str, body: Body, caller: Caller, kit: KitOf, ver
     """What is not given is gone."""
     given = read(AllMetadata, body, version).metadata
     with kit.transaction() as tx:
-        return Json({"metadata": _write(tx, _taken(tx, server_id, "update_all", caller, kit), given)})
+        return Json({"metadata": _write(tx, _taken(tx, server_id, "update_all", caller, kit), given, kit)})
 
 
 @routes.put(PATH + "/{key}")
@@ -66,7 +68,7 @@ def update_item(server_id: str, key: str, body: Body, caller: Caller, kit: KitOf
         raise InvalidInput("Request body and URI mismatch")
     with kit.transaction() as tx:
         server = _taken(tx, server_id, "update", caller, kit)
-        _write(tx, server, server.attributes | given)
+        _write(tx, server, server.attributes | given, kit)
     return Json({"meta": given})
 
 
@@ -90,13 +92,14 @@ def _seen(server_id: str, verb: str, caller: Who, kit: Kit) -> dict[str, str]:
 
 
 def _taken(tx: Tx, server_id: str, verb: str, caller: Who, kit: Kit) -> Server:
-    server = tx.servers.locked(server_id, project_id=scope_of(caller))
-    kit.must(f"server-metadata:{verb}", caller, owner(server))
+    server = allowed(tx, f"server-metadata:{verb}", server_id, caller, kit)
     must_be_settled(f"{'delete' if verb == 'delete' else 'update'} metadata", server.id, server.vm_state)
     return server
 
 
-def _write(tx: Tx, server: Server, metadata: Mapping[str, str]) -> Mapping[str, str]:
-    tx.quotas.must_be_few(metadata, project_id=server.project_id)
+def _write(tx: Tx, server: Server, metadata: Mapping[str, str], kit: Kit) -> Mapping[str, str]:
+    most = tx.quotas.of_project(server.project_id, kit.settings.quotas())["metadata_items"]
+    if most != UNLIMITED and len(metadata) > most:
+        raise OverQuota(f"Maximum number of metadata items exceeds {most}")
     tx.servers.change(server.id, attributes=dict(metadata))
     return metadata

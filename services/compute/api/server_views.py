@@ -94,7 +94,7 @@ def shown(row: Server, look: Look, *, alone: bool = False) -> dict[str, Any]:
         "description": row.description,
         "tags": row.tags,
         "trusted_image_certificates": None,
-        "locked_reason": None,
+        "locked_reason": row.locked_reason,
         "pinned_availability_zone": (row.wanted_zone or "").partition(":")[0] or None,
         "scheduler_hints": row.hints,
     }

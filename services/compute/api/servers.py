@@ -12,19 +12,21 @@ from common.http.identity import Caller
 from common.http.json import Json
 from common.http.operations import operation
 from services.compute.api import links
+from services.compute.api.acting import allowed
 from services.compute.api.asking import Body, Version, empty, router
 from services.compute.api.kit import Kit, KitOf, Tx, owner, scope_of
 from services.compute.api.queries import limit_of
 from services.compute.api.schemas.parts import read
 from services.compute.api.schemas.servers import ChangedServer, CreateServer, UpdateServer, must_be_hostname
+from services.compute.api.server_ends import end
 from services.compute.api.server_filters import Filters, filters_of
 from services.compute.api.server_order import Order, order_of, rows_of
 from services.compute.api.server_views import SEEN_BY, created, look_at, named, shown
 from services.compute.api.versions import UPDATED_SERVER
-from services.compute.core.states import TaskState
+from services.compute.core.quotas import fitting
 from services.compute.db.server_lists import NAMED
 from services.compute.db.servers import DETAIL, Server
-from services.compute.sagas import BOOT_SERVER, DELETE_SERVER, BootServer, DeleteServer
+from services.compute.sagas import BOOT_SERVER, BootServer
 
 routes = router()
 
@@ -43,7 +45,7 @@ def create_server(body: Body, caller: Caller, kit: KitOf, version: Version) -> R
     asked = read(CreateServer, body, version)
     order = order_of(asked, caller, kit, version)
     with kit.transaction() as tx:
-        rows = _admitted(order, caller, tx)
+        rows = _admitted(order, caller, kit, tx)
         tx.servers.add(rows)
         for row in rows:
             tx.sagas.start(
@@ -117,28 +119,19 @@ def update_server(server_id: str, body: Body, caller: Caller, kit: KitOf, versio
 @routes.delete("/servers/{server_id}")
 @operation("os_compute_api:servers:delete")
 def delete_server(server_id: str, caller: Caller, kit: KitOf) -> Response:
-    """From any state: what still runs for it is cancelled.  While it is being deleted, asking again changes nothing."""
+    """From any state; while it is being deleted, asking again changes nothing."""
     with kit.transaction() as tx:
-        server = tx.servers.locked(server_id, project_id=scope_of(caller))
-        kit.must("servers:delete", caller, owner(server))
-        if server.task_state != TaskState.DELETING:
-            tx.servers.change(server.id, task_state=str(TaskState.DELETING))
-            tx.sagas.cancel(server.id)
-            tx.sagas.start(
-                DELETE_SERVER,
-                DeleteServer(server_id=server.id),
-                resource_id=server.id,
-                project_id=caller.project_id,
-                user_id=caller.user_id,
-            )
+        server = allowed(tx, "servers:delete", server_id, caller, kit)
+        end(tx, server, caller, kit)
     return empty(204)
 
 
-def _admitted(order: Order, caller: Who, tx: Tx) -> list[dict[str, Any]]:
+def _admitted(order: Order, caller: Who, kit: Kit, tx: Tx) -> list[dict[str, Any]]:
     """As many rows as the project's quota allows, counted while no other request can add to it.  OverQuota"""
-    count = tx.quotas.admit_servers(
-        order.one, order.least, order.most, project_id=str(caller.project_id), user_id=caller.user_id
-    )
+    project_id = str(caller.project_id)
+    tx.servers.take_turn(project_id)
+    limits = tx.quotas.of_project(project_id, kit.settings.quotas())
+    count = fitting(order.least, order.most, order.one, tx.servers.used(project_id), limits)
     return rows_of(order, count, caller)
 
 

@@ -126,12 +126,9 @@ HYPERVISOR = Shape(
 )
 INSTANCE_ACTION = Shape(since={"updated_at": 58})
 INSTANCE_ACTION_EVENT = Shape(since={"host": 62, "hostId": 62, "details": 84})
-NETWORKS = ("fixed_ips", "floating_ips", "security_groups", "security_group_rules")
-FILES = ("injected_files", "injected_file_content_bytes", "injected_file_path_bytes")
-QUOTA_SET = Shape(until=dict.fromkeys(NETWORKS, 35) | dict.fromkeys(FILES, 56))
-QUOTA_CLASS_SET = Shape(
-    since={"server_groups": 50, "server_group_members": 50},
-    until=dict.fromkeys(NETWORKS, 49) | dict.fromkeys(FILES, 56),
+QUOTA_SET = Shape(
+    until=dict.fromkeys(("fixed_ips", "floating_ips", "security_groups", "security_group_rules"), 35)
+    | dict.fromkeys(("injected_files", "injected_file_content_bytes", "injected_file_path_bytes"), 56)
 )
 LIMITS = Shape(
     until=dict.fromkeys(

@@ -56,7 +56,16 @@ class Hypervisor(Protocol):
     def reboot(self, server_id: UUID, *, patience_s: float) -> PowerState:
         """Shut down in the guest and start again; after `patience_s` (0: at once) reset hard.
 
-        A guest that is off is started.  The moment in between is not told to the watcher.
+        A guest that is off, paused or suspended is started afresh.  The moment in between is not told to the watcher.
+        """
+
+    def pause(self, server_id: UUID) -> PowerState:
+        """Stop the guest's processors; its memory stays.  A guest that is off, or paused, stays as it is."""
+
+    def suspend(self, server_id: UUID) -> PowerState:
+        """Write the guest's memory to disk and switch it off: the next start goes on where it was.
+
+        A guest that is off stays as it is.
         """
 
     def destroy(self, server_id: UUID) -> None:

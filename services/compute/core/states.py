@@ -14,6 +14,13 @@ class VmState(StrEnum):
     BUILDING = "building"
     ACTIVE = "active"
     STOPPED = "stopped"
+    PAUSED = "paused"
+    SUSPENDED = "suspended"
+    RESCUED = "rescued"
+    RESIZED = "resized"
+    SHELVED = "shelved"
+    SHELVED_OFFLOADED = "shelved_offloaded"
+    SOFT_DELETED = "soft-delete"
     ERROR = "error"
     DELETED = "deleted"
 
@@ -26,6 +33,12 @@ class TaskState(StrEnum):
     STOPPING = "powering-off"
     REBOOTING = "rebooting"
     REBOOTING_HARD = "rebooting_hard"
+    PAUSING = "pausing"
+    UNPAUSING = "unpausing"
+    SUSPENDING = "suspending"
+    RESUMING = "resuming"
+    RESTORING = "restoring"
+    SOFT_DELETING = "soft-deleting"
     DELETING = "deleting"
 
 
@@ -36,6 +49,11 @@ class Action(StrEnum):
     STOP = "stop"
     REBOOT = "reboot"
     REBOOT_HARD = "reboot_hard"
+    PAUSE = "pause"
+    UNPAUSE = "unpause"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    RESTORE = "restore"
 
     @property
     def word(self) -> str:
@@ -51,17 +69,29 @@ class Rule:
     during: Set[TaskState] = frozenset()  # task states that do not stand in its way
 
 
-_V = VmState
+_V, _T = VmState, TaskState
 # fmt: off
 RULES: dict[Action, Rule] = {
-    # action                  allowed in                        saga             task state                leaves
-    Action.START:       Rule({_V.STOPPED},                      "start_server",  TaskState.STARTING,       _V.ACTIVE),
-    Action.STOP:        Rule({_V.ACTIVE, _V.ERROR},             "stop_server",   TaskState.STOPPING,       _V.STOPPED),
-    Action.REBOOT:      Rule({_V.ACTIVE},                       "reboot_server", TaskState.REBOOTING,      _V.ACTIVE),
-    Action.REBOOT_HARD: Rule({_V.ACTIVE, _V.STOPPED, _V.ERROR}, "reboot_server", TaskState.REBOOTING_HARD, _V.ACTIVE,
-                             {TaskState.REBOOTING}),
+    # action                  allowed in                        saga               task state           leaves
+    Action.START:       Rule({_V.STOPPED},                      "start_server",    _T.STARTING,         _V.ACTIVE),
+    Action.STOP:        Rule({_V.ACTIVE, _V.ERROR},             "stop_server",     _T.STOPPING,         _V.STOPPED),
+    Action.REBOOT:      Rule({_V.ACTIVE},                       "reboot_server",   _T.REBOOTING,        _V.ACTIVE),
+    Action.REBOOT_HARD: Rule({_V.ACTIVE, _V.STOPPED, _V.PAUSED, _V.SUSPENDED, _V.ERROR},
+                                                                "reboot_server",   _T.REBOOTING_HARD,   _V.ACTIVE,
+                             {_T.REBOOTING, _T.REBOOTING_HARD, _T.PAUSING, _T.UNPAUSING, _T.SUSPENDING, _T.RESUMING}),
+    Action.PAUSE:       Rule({_V.ACTIVE},                       "pause_server",    _T.PAUSING,          _V.PAUSED),
+    Action.UNPAUSE:     Rule({_V.PAUSED},                       "unpause_server",  _T.UNPAUSING,        _V.ACTIVE),
+    Action.SUSPEND:     Rule({_V.ACTIVE},                       "suspend_server",  _T.SUSPENDING,       _V.SUSPENDED),
+    Action.RESUME:      Rule({_V.SUSPENDED},                    "resume_server",   _T.RESUMING,         _V.ACTIVE),
+    Action.RESTORE:     Rule({_V.SOFT_DELETED},                 "restore_server",  _T.RESTORING,        _V.ACTIVE),
 }
 # fmt: on
+RUNNING = (VmState.ACTIVE, VmState.RESCUED)
+"""Whose guests are to run after their host was restarted."""
+WITH_GUEST = (
+    *RUNNING, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED, VmState.RESIZED, VmState.SHELVED, VmState.SOFT_DELETED,
+)  # fmt: skip
+"""Whose guests are to be on their host."""
 
 
 def admit(action: Action, server_id: UUID, state: str, task: str | None, *, has_host: bool = True) -> Rule:
@@ -76,26 +106,40 @@ def admit(action: Action, server_id: UUID, state: str, task: str | None, *, has_
     return rule
 
 
+def must_be_open(server_id: UUID, *, is_locked: bool, is_admin: bool) -> None:
+    """Conflict if the server is locked against the caller."""
+    if is_locked and not is_admin:
+        raise Conflict(f"Instance {server_id} is locked")
+
+
 def _stands(kind: str, state: str, action: Action, server_id: UUID) -> str:
     return f"Cannot '{action.word}' instance {server_id} while it is in {kind} {state}"
 
 
 def must_be_settled(words: str, server_id: UUID, state: str) -> None:
     """Conflict while the server is being made or after that failed: its metadata and tags can't change then."""
-    if state not in (VmState.ACTIVE, VmState.STOPPED):
+    if state not in (VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED):
         raise Conflict(f"Cannot '{words}' instance {server_id} while it is in vm_state {state}", vm_state=state)
 
 
 # ---------------------------------------------------------------- the one word that users see
 
+_HARD: dict[str, str] = {TaskState.REBOOTING_HARD: "HARD_REBOOT"}
 # fmt: off
 STATUS: dict[VmState, tuple[str, dict[str, str]]] = {
     # state: status, and what it is instead during a task
-    VmState.BUILDING: ("BUILD",   {}),
-    VmState.ACTIVE:   ("ACTIVE",  {TaskState.REBOOTING: "REBOOT", TaskState.REBOOTING_HARD: "HARD_REBOOT"}),
-    VmState.STOPPED:  ("SHUTOFF", {TaskState.REBOOTING_HARD: "HARD_REBOOT"}),
-    VmState.ERROR:    ("ERROR",   {}),
-    VmState.DELETED:  ("DELETED", {}),
+    VmState.BUILDING:          ("BUILD",             {}),
+    VmState.ACTIVE:            ("ACTIVE",            {TaskState.REBOOTING: "REBOOT"} | _HARD),
+    VmState.STOPPED:           ("SHUTOFF",           _HARD),
+    VmState.PAUSED:            ("PAUSED",            _HARD),
+    VmState.SUSPENDED:         ("SUSPENDED",         _HARD),
+    VmState.RESCUED:           ("RESCUE",            {}),
+    VmState.RESIZED:           ("VERIFY_RESIZE",     {}),
+    VmState.SHELVED:           ("SHELVED",           {}),
+    VmState.SHELVED_OFFLOADED: ("SHELVED_OFFLOADED", {}),
+    VmState.SOFT_DELETED:      ("SOFT_DELETED",      {}),
+    VmState.ERROR:             ("ERROR",             _HARD),
+    VmState.DELETED:           ("DELETED",           {}),
 }
 # fmt: on
 _STATUSES = {(str(state), task): status for state, (_, tasks) in STATUS.items() for task, status in tasks.items()}

@@ -14,7 +14,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from common.db.paging import Sort, after, in_order
 from common.errors import InvalidInput
 from services.compute.core.patterns import ESCAPE
-from services.compute.core.states import StatusMatch
+from services.compute.core.states import StatusMatch, VmState
 from services.compute.db.servers import Server, as_uuid
 from services.compute.db.tables import ServerRow
 
@@ -124,6 +124,8 @@ def conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
         found.append(ServerRow.project_id == wanted.project_id)
     if wanted.deleted is not None:
         found.append(ServerRow.deleted_at.is_not(None) if wanted.deleted else ServerRow.deleted_at.is_(None))
+    if wanted.statuses is None and wanted.deleted is False and "vm_state" not in wanted.same:
+        found.append(ServerRow.vm_state != VmState.SOFT_DELETED)  # seen only by who asks for them
     if wanted.statuses is not None:
         found.append(or_(false(), *(_in_status(match) for match in wanted.statuses)))
     found += [LIKE[name].ilike(pattern, escape=ESCAPE) for name, pattern in wanted.like.items()]

@@ -1,4 +1,4 @@
-"""Queries on servers: one, locked or looked at.  Lists are in `server_lists.py`."""
+"""Queries on servers: one, locked or looked at; what a project uses.  Lists are in `server_lists.py`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, bindparam, func, insert, select, text, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from common.clock import utc_now
 from common.errors import NotFound
+from services.compute.core.quotas import Amount
 from services.compute.db.tables import ServerRow
 
 Server = Row[Any]
@@ -21,18 +22,25 @@ DETAIL: tuple[InstrumentedAttribute[Any], ...] = (
     _R.id, _R.project_id, _R.user_id, _R.name, _R.hostname, _R.description,
     _R.vm_state, _R.task_state, _R.power_state, _R.fault,
     _R.image_id, _R.image, _R.flavor, _R.key_name, _R.user_data, _R.has_config_drive,
-    _R.attributes, _R.tags, _R.disk_config, _R.access_ipv4, _R.access_ipv6, _R.is_locked,
+    _R.attributes, _R.tags, _R.disk_config, _R.access_ipv4, _R.access_ipv6, _R.is_locked, _R.locked_reason,
     _R.wanted_zone, _R.hints, _R.host, _R.zone, _R.reservation_id, _R.launch_index,
     _R.created_at, _R.updated_at, _R.launched_at, _R.terminated_at,
 )  # fmt: skip
 """What a detailed answer is made of."""
 
 STATE: tuple[InstrumentedAttribute[Any], ...] = (
-    _R.id, _R.project_id, _R.user_id, _R.vm_state, _R.task_state, _R.host, _R.zone, _R.wanted_zone, _R.attributes, _R.tags,
+    _R.id, _R.project_id, _R.user_id, _R.name, _R.vm_state, _R.task_state, _R.host, _R.zone, _R.wanted_zone,
+    _R.attributes, _R.tags, _R.is_locked, _R.locked_by, _R.launched_at, _R.before, _R.flavor, _R.image, _R.image_id,
 )  # fmt: skip
 """What decides whether something may be done."""
 
-_ADD = insert(ServerRow)  # built once: each new server needs it
+# Built once: each new server needs them.
+_ADD = insert(ServerRow)
+_USED = select(
+    func.count(),
+    func.coalesce(func.sum(ServerRow.flavor["vcpus"].as_integer()), 0),
+    func.coalesce(func.sum(ServerRow.flavor["memory_mib"].as_integer()), 0),
+).where(ServerRow.project_id == bindparam("project_id"), ServerRow.deleted_at.is_(None))
 
 
 class Servers:
@@ -82,6 +90,17 @@ class Servers:
 
     def change(self, server_id: UUID, **values: Any) -> None:
         self._session.execute(update(ServerRow).where(ServerRow.id == server_id).values(updated_at=utc_now(), **values))
+
+    def take_turn(self, project_id: str) -> None:
+        """Let no other transaction add to this project until this one ends.  SQLite has one writer anyway."""
+        if self._session.get_bind().dialect.name == "postgresql":
+            self._session.execute(
+                text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": f"compute.quota.{project_id}"}
+            )
+
+    def used(self, project_id: str) -> Amount:
+        """What the project's servers, those being deleted included, take of its quota."""
+        return Amount(*map(int, self._session.connection().execute(_USED, {"project_id": project_id}).one()))
 
     def on_hosts(self, hosts: Sequence[str]) -> Sequence[Row[Any]]:
         """(host, id, name, vm_state) of the servers on these hosts."""

@@ -7,24 +7,53 @@ from typing import Any
 from common.saga.saga import Saga
 from services.compute.sagas.boot_server import BOOT_SERVER, BootServer
 from services.compute.sagas.delete_server import DELETE_SERVER, DeleteServer
+from services.compute.sagas.hold_server import PAUSE_SERVER, RESUME_SERVER, SUSPEND_SERVER, UNPAUSE_SERVER, HoldServer
 from services.compute.sagas.reboot_server import REBOOT_SERVER, RebootServer
+from services.compute.sagas.soft_delete_server import (
+    RESTORE_SERVER,
+    SOFT_DELETE_SERVER,
+    RestoreServer,
+    SoftDeleteServer,
+)
 from services.compute.sagas.start_server import START_SERVER, StartServer
 from services.compute.sagas.stop_server import STOP_SERVER, StopServer
 
 SAGAS: dict[str, Saga[Any]] = {
-    saga.name: saga for saga in (BOOT_SERVER, DELETE_SERVER, START_SERVER, STOP_SERVER, REBOOT_SERVER)
+    saga.name: saga
+    for saga in (
+        BOOT_SERVER,
+        DELETE_SERVER,
+        SOFT_DELETE_SERVER,
+        RESTORE_SERVER,
+        START_SERVER,
+        STOP_SERVER,
+        REBOOT_SERVER,
+        PAUSE_SERVER,
+        UNPAUSE_SERVER,
+        SUSPEND_SERVER,
+        RESUME_SERVER,
+    )
 }
 
 __all__ = [
     "BOOT_SERVER",
     "DELETE_SERVER",
+    "PAUSE_SERVER",
     "REBOOT_SERVER",
+    "RESTORE_SERVER",
+    "RESUME_SERVER",
     "SAGAS",
+    "SOFT_DELETE_SERVER",
     "START_SERVER",
     "STOP_SERVER",
+    "SUSPEND_SERVER",
+    "UNPAUSE_SERVER",
     "BootServer",
     "DeleteServer",
+    "HoldServer",
     "RebootServer",
+    "RestoreServer",
+    "SoftDeleteServer",
     "StartServer",
     "StopServer",
 ]

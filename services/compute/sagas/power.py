@@ -1,4 +1,4 @@
-"""What start, stop and reboot share: where the guest is, how it ended, and what remains when it did not."""
+"""What actions on a guest share: where the guest is, how it ended, and what remains when it did not."""
 
 from __future__ import annotations
 
@@ -22,24 +22,30 @@ def find_host(run: Run[Any], kit: Kit, session: Session) -> str:
     return host
 
 
-def mark(run: Run[Any], kit: Kit, session: Session, *, power_state: int) -> None:
-    """The state that belongs to how the guest is now."""
+MEANS = {PowerState.RUNNING: VmState.ACTIVE, PowerState.PAUSED: VmState.PAUSED}
+
+
+def mark(
+    run: Run[Any], kit: Kit, session: Session, *, power_state: int, then: VmState | None = None, **columns: Any
+) -> None:
+    """`then`, or the state that belongs to how the guest is now."""
     server = ServerStates(session).change(
         run.params.server_id,
         kit.now(),
-        vm_state=VmState.ACTIVE if power_state == PowerState.RUNNING else VmState.STOPPED,
+        vm_state=then or MEANS.get(PowerState(power_state), VmState.STOPPED),
         task_state=None,
         power_state=power_state,
         fault=None,
+        **columns,
     )
     kit.tell(run, server)
 
 
-def marks(step: str) -> Any:
+def marks(step: str, then: VmState | None = None, **columns: Any) -> Any:
     """The local step that follows `step`, which returned the power state."""
 
     def mark_result(run: Run[Any], kit: Kit, session: Session) -> None:
-        mark(run, kit, session, power_state=run.results[step])
+        mark(run, kit, session, power_state=run.results[step], then=then, **columns)
 
     return mark_result
 

@@ -17,7 +17,7 @@ from services.compute.core.faults import a_fault
 from services.compute.core.guests import PowerState
 from services.compute.core.placement import Ratios
 from services.compute.core.seen_guests import finding
-from services.compute.core.states import VmState
+from services.compute.core.states import RUNNING, WITH_GUEST, VmState
 from services.compute.db.hosts import Hosts
 from services.compute.db.server_states import ServerStates
 from services.compute.db.tables import SAGAS, ServerRow
@@ -92,9 +92,9 @@ def compare_guests(call: CompareGuests, worker: Worker) -> list[GuestFate]:
 def _fate(
     session: Session, server: ServerRow, found: PowerState | None, call: CompareGuests, kit: Kit
 ) -> list[GuestFate]:
-    should_run = server.vm_state == VmState.ACTIVE
+    should_run = server.vm_state in RUNNING
     if found is None:
-        is_expected = server.vm_state in (VmState.ACTIVE, VmState.STOPPED)
+        is_expected = server.vm_state in WITH_GUEST
         fate = GuestFate(server_id=server.id, fate="run" if should_run and call.after_boot else "keep")
         return [fate] if is_expected else []
     if should_run and call.after_boot and found is PowerState.SHUTDOWN:

@@ -6,16 +6,19 @@ import logging
 import socket
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy.orm import Session
 
+from common.saga.saga import Saga
 from common.saga.store import Sagas
 from services.compute.core.faults import a_fault
-from services.compute.core.states import VmState
+from services.compute.core.states import TaskState, VmState
 from services.compute.db.hosts import Hosts
 from services.compute.db.placement import Placement
 from services.compute.db.server_states import ServerStates
 from services.compute.db.tables import SAGAS, ServerRow
+from services.compute.sagas import DELETE_SERVER
 from services.compute.sagas.kit import Kit
 
 log = logging.getLogger(__name__)
@@ -44,7 +47,6 @@ class Housekeeping:
     kit: Kit
     hearing: Hearing
     keep: timedelta
-    keep_usage: timedelta = timedelta(days=400)
     host: str = field(default_factory=socket.gethostname)
 
     def beat(self) -> None:
@@ -60,10 +62,27 @@ class Housekeeping:
         with self.kit.database.transaction() as session:
             Sagas(session, SAGAS).forget(before)
             ServerStates(session).forget(before)
-            ServerStates(session).forget_usage(self.kit.now() - self.keep_usage)
         with self.kit.database.transaction() as session:
             self._release_claims(session)
             self._end_abandoned(session)
+            self._reclaim(session)
+
+    def _reclaim(self, session: Session) -> None:
+        """Delete what was deleted softly and nobody wanted back in time."""
+        now, after_s = self.kit.now(), self.kit.rules.reclaim_after_s
+        for server in ServerStates(session).waiting(VmState.SOFT_DELETED, before=now - timedelta(seconds=after_s)):
+            server.task_state, server.updated_at = TaskState.DELETING, now
+            self._begin(session, DELETE_SERVER, server)
+
+    def _begin(self, session: Session, saga: Saga[Any], server: ServerRow) -> None:
+        Sagas(session, SAGAS).start(
+            saga,
+            saga.params(server_id=server.id),
+            resource_id=server.id,
+            project_id=server.project_id,
+            user_id=server.user_id,
+            at=self.kit.now(),
+        )
 
     def _release_claims(self, session: Session) -> None:
         placement, states = Placement(session), ServerStates(session)

@@ -47,6 +47,13 @@ def hypervisor(request: pytest.FixtureRequest, place: Path) -> Iterator[Hypervis
     libvirt.close()
 
 
+def a_guest(hypervisor: Hypervisor, image: Path) -> UUID:
+    """The id of one that runs."""
+    spec = a_spec()
+    hypervisor.create(spec, image)
+    return spec.server_id
+
+
 def test_a_host_tells_what_it_has(hypervisor: Hypervisor) -> None:
     facts = hypervisor.facts()
 
@@ -79,6 +86,35 @@ def test_everything_said_twice_has_the_effect_of_once(hypervisor: Hypervisor, im
     for _ in range(2):
         hypervisor.destroy(server_id)
     assert hypervisor.guests() == []
+
+
+def test_a_paused_guest_goes_on_and_twice_is_once(hypervisor: Hypervisor, image: Path) -> None:
+    server_id = a_guest(hypervisor, image)
+
+    assert [hypervisor.pause(server_id) for _ in range(2)] == [PowerState.PAUSED] * 2
+    assert hypervisor.start(server_id) is PowerState.RUNNING
+
+
+def test_a_suspended_guest_is_off_until_it_goes_on(hypervisor: Hypervisor, image: Path) -> None:
+    server_id = a_guest(hypervisor, image)
+
+    assert [hypervisor.suspend(server_id) for _ in range(2)] == [PowerState.SHUTDOWN] * 2
+    assert hypervisor.start(server_id) is PowerState.RUNNING
+
+
+@pytest.mark.parametrize("hold", ["pause", "suspend"])
+def test_a_hard_reboot_frees_a_guest_that_is_held(hypervisor: Hypervisor, image: Path, hold: str) -> None:
+    server_id = a_guest(hypervisor, image)
+    getattr(hypervisor, hold)(server_id)
+
+    assert hypervisor.reboot(server_id, patience_s=0) is PowerState.RUNNING
+
+
+def test_a_guest_that_is_off_is_neither_paused_nor_suspended(hypervisor: Hypervisor, image: Path) -> None:
+    server_id = a_guest(hypervisor, image)
+    hypervisor.stop(server_id, patience_s=0)
+
+    assert hypervisor.pause(server_id) is hypervisor.suspend(server_id) is PowerState.SHUTDOWN
 
 
 def test_a_create_delivered_many_times_at_once_makes_one_guest(hypervisor: Hypervisor, image: Path) -> None:
@@ -120,7 +156,7 @@ def test_a_destroyed_guest_leaves_nothing(hypervisor: Hypervisor, image: Path) -
     assert hypervisor.images_in_use() == set()
 
 
-@pytest.mark.parametrize("act", ["start", "stop", "reboot", "state", "console"])
+@pytest.mark.parametrize("act", ["start", "stop", "reboot", "pause", "suspend", "state", "console"])
 def test_a_guest_that_is_not_there_is_not_found(hypervisor: Hypervisor, act: str) -> None:
     options: dict[str, dict[str, float]] = {
         "stop": {"patience_s": 1},

@@ -165,6 +165,14 @@ class RebootKind(Part):
     type: Literal["HARD", "Hard", "hard", "SOFT", "Soft", "soft"]
 
 
+class LockReason(Part):
+    locked_reason: Annotated[StrictStr, Field(min_length=1, max_length=255)] | None = None
+
+
+class StateByHand(Part):
+    state: Literal["active", "error"]
+
+
 class ConsoleLength(Part):
     length: Any = None
 

@@ -23,11 +23,14 @@ from services.compute.drivers.libvirt.disks import Disks
 from services.compute.drivers.libvirt.domains import DomainPlan, Identity, domain_xml, read_images
 from services.compute.drivers.libvirt.host import host_facts
 from services.compute.drivers.libvirt.levers import (
+    forget_memory,
+    pause,
     power_on,
     press_power_button,
     pull_the_plug,
     reset,
     state_or_none,
+    suspend,
     undefine,
 )
 from services.compute.drivers.libvirt.machines import Machines
@@ -43,6 +46,7 @@ GIB = 1 << 30
 PRESS_EVERY_S = 3.0  # a press of the power button is lost on a guest that is still booting
 LOOK_EVERY_S = 0.1
 LONGEST_START_S = 120.0
+LONGEST_SAVE_S = 150.0
 
 
 class LibvirtHypervisor:
@@ -92,9 +96,20 @@ class LibvirtHypervisor:
             if not self._shut_down(server_id, patience_s):
                 with suppress(PlatformError):  # a qemu that doesn't listen is replaced
                     self._with(server_id, reset)
-                    return PowerState.RUNNING
+                    return self._power_on(server_id)
                 self._with(server_id, pull_the_plug)
+            self._with(server_id, forget_memory)
             return self._power_on(server_id)
+
+    def pause(self, server_id: UUID) -> PowerState:
+        return self._with(server_id, pause)
+
+    def suspend(self, server_id: UUID) -> PowerState:
+        return self._connection.call(
+            lambda connection: suspend(self._domains.find(connection, server_id)),
+            timeout_s=max(self.options.call_timeout_s, LONGEST_SAVE_S),
+            server_id=server_id,
+        )
 
     def destroy(self, server_id: UUID) -> None:
         def remove(connection: libvirt.virConnect) -> None:

@@ -58,6 +58,28 @@ def reset(domain: libvirt.virDomain) -> None:
     domain.reset(0)
 
 
+def pause(domain: libvirt.virDomain) -> PowerState:
+    with ignoring(libvirt.VIR_ERR_OPERATION_INVALID):  # it is off
+        if power_state(domain) is PowerState.RUNNING:
+            domain.suspend()
+    return power_state(domain)
+
+
+def suspend(domain: libvirt.virDomain) -> PowerState:
+    """Its memory goes to a file that libvirt keeps, and that the next start reads."""
+    with ignoring(libvirt.VIR_ERR_OPERATION_INVALID):
+        if domain.isActive():
+            domain.managedSave(libvirt.VIR_DOMAIN_SAVE_RUNNING)
+    return power_state(domain)
+
+
+def forget_memory(domain: libvirt.virDomain) -> None:
+    """The next start is a fresh boot, whatever was suspended."""
+    with ignoring(libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_SUPPORT):
+        if domain.hasManagedSaveImage():
+            domain.managedSaveRemove()
+
+
 def undefine(domain: libvirt.virDomain) -> None:
     """Forget the domain and what libvirt keeps with it; one that was never defined has vanished already."""
     try:

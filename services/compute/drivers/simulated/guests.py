@@ -102,6 +102,15 @@ class SimulatedHypervisor:
             self._say(server_id, "rebooting\n")
             return self._set(server_id, PowerState.RUNNING, says="booting\n")
 
+    def pause(self, server_id: UUID) -> PowerState:
+        with self._trouble("pause"):
+            state = self._found(server_id).power_state
+            return self._set(server_id, PowerState.PAUSED if state is PowerState.RUNNING else state, says="")
+
+    def suspend(self, server_id: UUID) -> PowerState:
+        with self._trouble("suspend"):
+            return self._set(server_id, PowerState.SHUTDOWN, says="suspended\n")
+
     def destroy(self, server_id: UUID) -> None:
         with self._trouble("destroy"):
             with self._change():

@@ -15,8 +15,13 @@ BODIES: dict[Action, Any] = {
     Action.STOP: {"os-stop": None},
     Action.REBOOT: {"reboot": {"type": "SOFT"}},
     Action.REBOOT_HARD: {"reboot": {"type": "HARD"}},
+    Action.PAUSE: {"pause": None},
+    Action.UNPAUSE: {"unpause": None},
+    Action.SUSPEND: {"suspend": None},
+    Action.RESUME: {"resume": None},
+    Action.RESTORE: {"restore": None},
 }
-STATES = (VmState.BUILDING, VmState.ACTIVE, VmState.STOPPED, VmState.ERROR)
+STATES = [state for state in VmState if state is not VmState.DELETED]
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -61,7 +66,7 @@ def test_what_was_never_on_a_host_cannot_be_powered(world: World) -> None:
     ("body", "status", "sentence"),
     [
         ({"nonsense": None}, 400, "There is no such action: nonsense"),
-        ({"pause": None}, 400, "There is no such action: pause"),
+        ({"os-pause": None}, 400, "There is no such action: os-pause"),
         ({}, 400, "Malformed request body"),
         ([], 400, "Malformed request body"),
         (

@@ -11,10 +11,16 @@ from services.compute.core.states import VmState
 from services.compute.sagas import (
     BOOT_SERVER,
     DELETE_SERVER,
+    PAUSE_SERVER,
     REBOOT_SERVER,
+    RESTORE_SERVER,
+    RESUME_SERVER,
     SAGAS,
+    SOFT_DELETE_SERVER,
     START_SERVER,
     STOP_SERVER,
+    SUSPEND_SERVER,
+    UNPAUSE_SERVER,
     BootServer,
     DeleteServer,
     RebootServer,
@@ -92,7 +98,45 @@ def test_a_reboot_leaves_a_running_server(world: ComputeWorld, case: Case, is_ha
     assert world.server(server_id).vm_state == VmState.ACTIVE
 
 
+# fmt: off
+HELD: tuple[tuple[Saga[Any], Saga[Any] | None, VmState], ...] = (
+    # saga              what was done before  state that it leaves
+    (PAUSE_SERVER,       None,                VmState.PAUSED),
+    (UNPAUSE_SERVER,     PAUSE_SERVER,        VmState.ACTIVE),
+    (SUSPEND_SERVER,     None,                VmState.SUSPENDED),
+    (RESUME_SERVER,      SUSPEND_SERVER,      VmState.ACTIVE),
+    (SOFT_DELETE_SERVER, None,                VmState.SOFT_DELETED),
+    (RESTORE_SERVER,     SOFT_DELETE_SERVER,  VmState.ACTIVE),
+)
+# fmt: on
+
+
+@pytest.mark.parametrize(
+    ("saga", "before", "state", "case"),
+    [pytest.param(*one, case, id=f"{one[0].name} {case}") for one in HELD for case in cases(one[0])],
+)
+def test_a_server_that_is_held_or_goes_on_is_as_its_guest_is(
+    world: ComputeWorld, saga: Saga[Any], before: Saga[Any] | None, state: VmState, case: Case
+) -> None:
+    server_id = world.a_booted_server()
+    if before is not None:
+        world.do(before, before.params(server_id=server_id))
+    world.change(server_id, task_state="at-work")
+
+    ended = prove(world, saga, saga.params(server_id=server_id), case, repaired=True)
+
+    if case.trouble in NEVER_FAILS:
+        assert ended == "done" and world.server(server_id).vm_state == state
+
+
 def test_each_saga_is_here() -> None:
-    proved: list[Saga[Any]] = [BOOT_SERVER, DELETE_SERVER, STOP_SERVER, START_SERVER, REBOOT_SERVER]
+    proved: list[Saga[Any]] = [
+        BOOT_SERVER,
+        DELETE_SERVER,
+        STOP_SERVER,
+        START_SERVER,
+        REBOOT_SERVER,
+        *(one[0] for one in HELD),
+    ]
 
     assert {saga.name for saga in proved} == set(SAGAS)

@@ -1,13 +1,21 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
 
 from services.compute.core.states import VmState
 from services.compute.db.tables import SAGAS, ServerRow, ServiceRow
-from services.compute.sagas import BOOT_SERVER, DELETE_SERVER, BootServer, DeleteServer
-from services.compute.sagas.kit import Kit
+from services.compute.sagas import (
+    BOOT_SERVER,
+    DELETE_SERVER,
+    SOFT_DELETE_SERVER,
+    BootServer,
+    DeleteServer,
+    SoftDeleteServer,
+)
+from services.compute.sagas.kit import Kit, Rules
 from services.compute.worker.housekeeping import Hearing, Housekeeping
 from tests.harness.compute import ComputeWorld
 
@@ -55,6 +63,22 @@ def test_a_server_that_nothing_is_at_work_on_goes_into_error(world: ComputeWorld
     assert (server.vm_state, server.task_state) == (VmState.ERROR, None)
     assert "powering-off" in str(server.fault)
     assert world.server(at_work).vm_state == VmState.BUILDING
+
+
+def test_what_was_softly_deleted_goes_when_nobody_wanted_it_back_in_time(world: ComputeWorld) -> None:
+    world.kit = replace(world.kit, rules=Rules(reclaim_after_s=3600))
+    server_id = world.a_booted_server()
+    world.do(SOFT_DELETE_SERVER, SoftDeleteServer(server_id=server_id))
+
+    world.clock.advance(3000)
+    a_housekeeping(world).tidy()
+    assert world.server(server_id).task_state is None
+    world.clock.advance(601)
+    a_housekeeping(world).tidy()
+    world.engine.run_due()
+
+    assert world.server(server_id).vm_state == VmState.DELETED
+    assert world.disagreements() == []
 
 
 def test_what_is_old_is_forgotten(world: ComputeWorld) -> None:
