@@ -7,6 +7,7 @@ from services.identity.api import (
     grants,
     groups,
     keys,
+    memberships,
     own,
     passwords,
     policy,
@@ -18,6 +19,20 @@ from services.identity.api import (
     versions,
 )
 
-NOUNS = (versions, tokens, own, keys, domains, projects, users, passwords, groups, roles, role_assignments, catalog)
+NOUNS = (
+    versions,
+    tokens,
+    own,
+    keys,
+    domains,
+    projects,
+    users,
+    passwords,
+    groups,
+    memberships,
+    roles,
+    role_assignments,
+    catalog,
+)
 ROUTERS = (*(noun.router for noun in NOUNS), *grants.ROUTERS)
 RULES = merged(policy.SHARED, *(noun.RULES for noun in (*NOUNS, grants)))

@@ -82,7 +82,7 @@ def list_users(request: Request, caller: Caller, kit: KitOf, asked: PageOf) -> R
 @router.look("/v3/users/{user_id}", "identity:get_user")
 def show_user(user_id: str, caller: Caller, kit: KitOf) -> Response:
     with kit.database.reading() as session:
-        return Json({"user": shown(kit, _allowed(kit, session, "identity:get_user", caller, user_id))})
+        return Json({"user": shown(kit, allowed(kit, session, "identity:get_user", caller, user_id))})
 
 
 @router.make("/v3/users", "identity:create_user", takes=UserBody)
@@ -106,7 +106,7 @@ def create_user(body: Body, caller: Caller, kit: KitOf) -> Response:
 def update_user(user_id: str, body: Body, caller: Caller, kit: KitOf) -> Response:
     """Who was disabled, or got another password, has no tokens any more."""
     with kit.database.reading() as session:
-        user = _allowed(kit, session, "identity:update_user", caller, user_id)
+        user = allowed(kit, session, "identity:update_user", caller, user_id)
     asked = _change(body, user)
     options = asked.options.laid_over(user.options)
     password = passwords.new(kit, asked.password, options) if "password" in asked.model_fields_set else None
@@ -129,14 +129,14 @@ def update_user(user_id: str, body: Body, caller: Caller, kit: KitOf) -> Respons
 def delete_user(user_id: str, caller: Caller, kit: KitOf) -> None:
     """With its roles, memberships and credentials; its tokens and trusts end."""
     with kit.database.transaction() as session:
-        user = _allowed(kit, session, "identity:delete_user", caller, user_id)
+        user = allowed(kit, session, "identity:delete_user", caller, user_id)
         trusts.end_of_user(session, user_id, utc_now())
         users.remove(session, user)
         event = kit.revoke(session, user_id=user_id)
     kit.bus.tell(event)
 
 
-def _allowed(kit: Kit, session: Session, rule: str, caller: Who, user_id: str) -> User:
+def allowed(kit: Kit, session: Session, rule: str, caller: Who, user_id: str) -> User:
     """Forbidden before NotFound, so that nobody learns which users there are."""
     member = users.by_id(session, user_id)
     kit.policy.must(rule, caller, {"user_id": user_id, "domain_id": member.domain.id if member else None})

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 from sqlalchemy import ColumnElement, Select, delete, exists, select
 from sqlalchemy.orm import Session
 
-from services.identity.core.scopes import Scope
+from services.identity.core.scopes import Kind, Scope
 from services.identity.db.tables import Assignment, Membership, Role
 
 Actor = Literal["user", "group"]
@@ -62,6 +62,15 @@ def members(session: Session, group_id: str, *, most: int) -> Sequence[str]:
     """User ids, no more than `most` of them."""
     query = select(Membership.user_id).where(Membership.group_id == group_id).order_by(Membership.user_id)
     return session.scalars(query.limit(most)).all()
+
+
+def of_group(session: Session, group_id: str) -> Sequence[tuple[Grant, Role]]:
+    """All that the group was given, everywhere."""
+    query = select(Assignment, Role).join(Role, Role.id == Assignment.role_id).where(Assignment.actor_id == group_id)
+    return [
+        (Grant("group", group_id, Scope(cast(Kind, one.kind), one.target_id), one.inherited), role)
+        for one, role in session.execute(query)
+    ]
 
 
 def _is(grant: Grant) -> tuple[ColumnElement[bool], ...]:
