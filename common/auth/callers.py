@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from common.auth.access_rules import AccessRule
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -24,6 +26,11 @@ class Caller:
     is_admin_project: bool = False
     roles: frozenset[str] = frozenset()  # names, implied ones included
     role_ids: frozenset[str] = frozenset()
+    trust_id: str | None = None
+    trust_users: tuple[str, ...] = ()  # all trustors and trustees on the way from the first trust to this one
+    application_credential_id: str | None = None
+    is_restricted: bool = False  # an application credential that must not make or read others
+    access_rules: tuple[AccessRule, ...] = ()  # the only requests it may make; empty: all
     token: str = field(default="", repr=False, compare=False)
 
     @property
@@ -34,6 +41,11 @@ class Caller:
     def is_service(self) -> bool:
         """One of Pileus's own processes."""
         return "service" in self.roles
+
+    @property
+    def is_delegated(self) -> bool:
+        """It acts in a user's name with less than the user's power, so it must not get hold of more."""
+        return self.trust_id is not None or self.is_restricted or bool(self.access_rules)
 
     def facts(self) -> dict[str, Any]:
         """What policy checks may look at."""

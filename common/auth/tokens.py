@@ -11,7 +11,7 @@ import time
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -20,12 +20,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from jwt.types import Options
 from pydantic import BaseModel, ConfigDict
 
+from common.auth.access_rules import AccessRule
 from common.auth.callers import Caller
 from common.errors import Unauthenticated, Unavailable
 
 ALGORITHM = "EdDSA"
 LONGEST_TOKEN = 8192
 LONGEST_HEADER = 512
+EXPIRED_GRACE_S = 172_800.0  # how long an ended token is still good beside a service's own: its long work goes on
 REMEMBERED = 512  # tokens whose signature a process need not check again
 NOT_VALID = "The request you have made requires authentication."
 
@@ -45,6 +47,8 @@ class Revocation(BaseModel):
     project_id: str | None = None
     domain_id: str | None = None
     role_id: str | None = None
+    credential_id: str | None = None  # application credential
+    trust_id: str | None = None
     issued_before: datetime
     expires_at: datetime  # no token that it could end lives longer
 
@@ -53,20 +57,44 @@ class Revocation(BaseModel):
             (
                 self.audit_id in (None, caller.audit_ids[0]),
                 self.audit_chain_id is None or self.audit_chain_id in caller.audit_ids,
-                self.user_id in (None, caller.user_id),
+                self.user_id in (None, caller.user_id, *caller.trust_users),
                 self.project_id in (None, caller.project_id),
                 self.domain_id in (None, caller.domain_id, caller.user_domain_id, caller.project_domain_id),
                 self.role_id is None or self.role_id in caller.role_ids,
+                self.credential_id in (None, caller.application_credential_id),
+                self.trust_id in (None, caller.trust_id),
             )
         )
 
+    def key(self) -> tuple[str, str]:
+        """The rarest thing that it asks of a token: where to look for it."""
+        for name in ("audit_id", "audit_chain_id", "trust_id", "credential_id", "user_id", "project_id", "role_id"):
+            if (value := getattr(self, name)) is not None:
+                return name, value
+        return "", ""
 
-def sign(caller: Caller, *, key: Ed25519PrivateKey, key_id: str) -> str:
-    """The token that says who `caller` is, until `caller.expires_at`."""
-    return jwt.encode(_claims(caller), key, algorithm=ALGORITHM, headers={"kid": key_id})
+
+def _keys_of(caller: Caller) -> list[tuple[str, str]]:
+    """Under which keys revocations that end this caller's token can stand."""
+    found = [("", ""), ("audit_id", caller.audit_ids[0]), ("user_id", caller.user_id)]
+    found += [("audit_chain_id", one) for one in caller.audit_ids]
+    found += [("user_id", one) for one in caller.trust_users]
+    found += [("role_id", one) for one in caller.role_ids]
+    single = (
+        ("trust_id", caller.trust_id),
+        ("credential_id", caller.application_credential_id),
+        ("project_id", caller.project_id),
+    )
+    return found + [(name, value) for name, value in single if value is not None]
 
 
-def read_token(token: str, keys: PublicKeys, *, grace_s: float = 0) -> Caller:
+def sign(caller: Caller, *, key: Ed25519PrivateKey, key_id: str, audience: str | None = None) -> str:
+    """The token that says who `caller` is, until `caller.expires_at`.  With an audience it is good for nobody else."""
+    meant_for = {} if audience is None else {"aud": audience}
+    return jwt.encode(_claims(caller) | meant_for, key, algorithm=ALGORITHM, headers={"kid": key_id})
+
+
+def read_token(token: str, keys: PublicKeys, *, grace_s: float = 0, audience: str | None = None) -> Caller:
     """Who the token speaks for, if one of `keys` signed it and it ended no more than `grace_s` ago.  Unauthenticated
 
     When it was issued is not compared with our clock: the issuer's may be a little ahead.
@@ -74,7 +102,7 @@ def read_token(token: str, keys: PublicKeys, *, grace_s: float = 0) -> Caller:
     try:
         key = keys[key_id(token)]
         checks: Options = {"require": ["exp", "iat", "sub"], "verify_iat": False}
-        claims = jwt.decode(token, key, algorithms=[ALGORITHM], options=checks, leeway=grace_s)
+        claims = jwt.decode(token, key, algorithms=[ALGORITHM], options=checks, leeway=grace_s, audience=audience)
         return _caller(claims, token)
     except (jwt.InvalidTokenError, KeyError, TypeError, ValueError) as error:
         raise Unauthenticated(NOT_VALID) from error
@@ -108,6 +136,8 @@ _NAMES = {  # claim -> field of Caller
     "met": "methods",      "aud_ids": "audit_ids",
     "rol": "roles",        "rid": "role_ids",
     "adm": "is_admin_project",
+    "tru": "trust_id",     "tus": "trust_users",
+    "apc": "application_credential_id", "rst": "is_restricted", "acr": "access_rules",
 }
 # fmt: on
 
@@ -129,6 +159,8 @@ def _caller(claims: Mapping[str, Any], token: str) -> Caller:
             "audit_ids": tuple(known["audit_ids"]),
             "roles": frozenset(known.get("roles", ())),
             "role_ids": frozenset(known.get("role_ids", ())),
+            "trust_users": tuple(known.get("trust_users", ())),
+            "access_rules": tuple(AccessRule(*one) for one in known.get("access_rules", ())),
             "issued_at": datetime.fromtimestamp(claims["iat"], UTC),
             "expires_at": datetime.fromtimestamp(claims["exp"], UTC),
             "token": token,
@@ -148,18 +180,22 @@ class TokenVerifier:
     _keys: PublicKeys = field(default_factory=dict)
     _signed: dict[str, tuple[Ed25519PublicKey, Caller]] = field(default_factory=dict)  # token -> by which key, for whom
     _revoked: dict[int, Revocation] = field(default_factory=dict)
+    _by_key: dict[tuple[str, str], list[Revocation]] = field(default_factory=dict)  # the same, found without a search
     _asked_at: float = float("-inf")
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _learning: threading.Lock = field(default_factory=threading.Lock)
 
-    def verify(self, token: str) -> Caller:
-        """Who is calling.  May ask identity for new keys.  Unauthenticated; Unavailable while its keys were never seen."""
+    def verify(self, token: str, *, grace_s: float = 0) -> Caller:
+        """Who is calling.  May ask identity for new keys.  Unauthenticated; Unavailable while its keys were never seen.
+
+        `grace_s`: how long ago the token may have ended.
+        """
         try:
-            return self.verify_here(token)
+            return self.verify_here(token, grace_s=grace_s)
         except Unauthenticated:
             if not self.may_be_new(token) or not self._learn_keys():
                 raise
-            return self.verify_here(token)
+            return self.verify_here(token, grace_s=grace_s)
 
     def may_be_new(self, token: str) -> bool:
         """Whether a key that was not seen here yet may have signed it."""
@@ -168,19 +204,21 @@ class TokenVerifier:
         except Unauthenticated:
             return False
 
-    def verify_here(self, token: str) -> Caller:
+    def verify_here(self, token: str, *, grace_s: float = 0) -> Caller:
         """Who is calling, by the keys already known: asks nobody, takes microseconds.  Unauthenticated"""
-        caller = self._read(token, self._keys)
-        if any(one.ends(caller) for one in self._revoked.values()):
+        caller = self._read(token, self._keys, grace_s)
+        by_key = self._by_key
+        if any(one.ends(caller) for key in _keys_of(caller) for one in by_key.get(key, ())):
             raise Unauthenticated(NOT_VALID)
         return caller
 
-    def _read(self, token: str, keys: PublicKeys) -> Caller:
+    def _read(self, token: str, keys: PublicKeys, grace_s: float = 0) -> Caller:
         """Its signature is checked once for each key; that we have the key, and when the token ends, each time."""
         key, (signed_by, caller) = keys.get(key_id(token)), self._signed.get(token, (None, None))
-        if key is not None and caller is not None and signed_by is key and caller.expires_at > datetime.now(UTC):
+        oldest = datetime.now(UTC) - timedelta(seconds=grace_s)
+        if key is not None and caller is not None and signed_by is key and caller.expires_at > oldest:
             return caller
-        caller = read_token(token, keys)
+        caller = read_token(token, keys, grace_s=grace_s)
         if key is not None:
             if len(self._signed) >= REMEMBERED:
                 self._signed = {}
@@ -190,7 +228,10 @@ class TokenVerifier:
     def revoke(self, revocation: Revocation) -> None:
         """Count this one from now on; twice is once."""
         with self._lock:
-            self._revoked = self._revoked | {revocation.id: revocation}
+            if revocation.id not in self._revoked:
+                key = revocation.key()
+                self._revoked = self._revoked | {revocation.id: revocation}
+                self._by_key = self._by_key | {key: [*self._by_key.get(key, ()), revocation]}
 
     def refresh(self) -> None:
         """Ask identity for the whole list, and forget what no token outlives.  Unavailable"""
@@ -198,6 +239,10 @@ class TokenVerifier:
         fresh = {one.id: one for one in self.fetch_revocations()}
         with self._lock:
             self._revoked = {key: one for key, one in (self._revoked | fresh).items() if one.expires_at > now}
+            by_key: dict[tuple[str, str], list[Revocation]] = {}
+            for one in self._revoked.values():
+                by_key.setdefault(one.key(), []).append(one)
+            self._by_key = by_key
 
     def _learn_keys(self) -> bool:
         """Fetch the keys, at most once a second however many unknown tokens come; whether another look is worth it.

@@ -82,7 +82,7 @@ def keep_house(kit: Kit) -> None:
     now = utc_now()
     kit.keyring.prepare(max_age=timedelta(days=kit.settings.key_max_age_days))
     with kit.database.transaction() as session:
-        revocations.forget(session, before=now - timedelta(seconds=kit.settings.expired_grace_s))
+        revocations.forget(session, before=now)
         users.forget_old_failures(session, now - timedelta(seconds=2 * kit.settings.lockout_longest_s))
 
 

@@ -57,9 +57,9 @@ class Kit:
 
 
 def revoke(session: Session, settings: IdentitySettings, **ends: str) -> Revocation:
-    """Store a revocation that lasts as long as a token can."""
-    now = utc_now()
-    return revocations.add(session, now=now, until=now + timedelta(seconds=settings.token_lifetime_s), **ends)
+    """Store a revocation that lasts as long as a token can be of use."""
+    now, kept_s = utc_now(), settings.token_lifetime_s + settings.expired_grace_s
+    return revocations.add(session, now=now, until=now + timedelta(seconds=kept_s), **ends)
 
 
 def _kit(request: Request) -> Kit:

@@ -127,7 +127,7 @@ def _subject(request: Request, kit: Kit, *, grace_s: float) -> tuple[str, Who]:
     if len(given) != 1:
         raise NotFound("No token in the request")
     try:
-        return given[0], kit.verifier.verify_expired(given[0], grace_s=grace_s)
+        return given[0], kit.verifier.verify(given[0], grace_s=grace_s)
     except Unauthenticated as error:
         raise NotFound("Could not find token.") from error
 

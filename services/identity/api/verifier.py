@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from common.auth.callers import Caller
-from common.auth.tokens import NOT_VALID, TokenVerifier, key_id, read_token
+from common.auth.tokens import NOT_VALID, TokenVerifier, key_id
 from common.db.database import Database
 from common.errors import Unauthenticated
 from services.identity.db import revocations
@@ -21,15 +21,12 @@ class OwnVerifier(TokenVerifier):
         """Always: each check takes a thread, since it asks the database."""
         return True
 
-    def verify(self, token: str) -> Caller:
-        return self.verify_expired(token, grace_s=0)
-
-    def verify_expired(self, token: str, *, grace_s: float) -> Caller:
-        """The same for a token that ended up to `grace_s` seconds ago.  Unauthenticated"""
+    def verify(self, token: str, *, grace_s: float = 0) -> Caller:
+        """Also one that ended up to `grace_s` seconds ago.  Unauthenticated"""
         signed_by = key_id(token)
         with self._database.reading() as session:
             keys = self._keyring.public(session, signed_by)
-            caller = read_token(token, keys, grace_s=grace_s) if grace_s else self._read(token, keys)
+            caller = self._read(token, keys, grace_s)
             if revocations.ends(session, caller):
                 raise Unauthenticated(NOT_VALID)
         return caller

@@ -13,7 +13,8 @@ from common.auth.tokens import Revocation
 from services.identity.db.tables import Revoked
 
 FIELDS = (
-    "id", "audit_id", "audit_chain_id", "user_id", "project_id", "domain_id", "role_id", "issued_before", "expires_at",
+    "id", "audit_id", "audit_chain_id", "user_id", "project_id", "domain_id", "role_id",
+    "credential_id", "trust_id", "issued_before", "expires_at",
 )  # fmt: skip
 
 
@@ -40,7 +41,9 @@ def _unset_or_equal(column: InstrumentedAttribute[str | None], name: str) -> Col
 COULD_END = select(Revoked).where(
     Revoked.issued_before >= bindparam("issued_at"),
     _unset_or_equal(Revoked.audit_id, "audit_id"),
-    _unset_or_equal(Revoked.user_id, "user_id"),
+    or_(Revoked.user_id.is_(None), Revoked.user_id.in_(bindparam("users", expanding=True))),
+    _unset_or_equal(Revoked.credential_id, "credential_id"),
+    _unset_or_equal(Revoked.trust_id, "trust_id"),
     or_(Revoked.audit_chain_id.is_(None), Revoked.audit_chain_id.in_(bindparam("chain", expanding=True))),
 )  # built once: each request asks this
 
@@ -50,7 +53,9 @@ def ends(session: Session, caller: Caller) -> bool:
     token = {
         "issued_at": caller.issued_at,
         "audit_id": caller.audit_ids[0],
-        "user_id": caller.user_id,
+        "users": (caller.user_id, *caller.trust_users),
+        "credential_id": caller.application_credential_id,
+        "trust_id": caller.trust_id,
         "chain": caller.audit_ids,
     }
     return any(_revocation(row).ends(caller) for row in session.scalars(COULD_END, token))
