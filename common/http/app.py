@@ -29,7 +29,7 @@ class Service:
     """What differs from one service's application to another's."""
 
     name: str
-    type: str | None = None  # in the catalog, where it differs from the name
+    catalog_type: str | None = None  # where it differs from the name
     routers: Sequence[APIRouter]
     faults: Faults
     state: Mapping[str, Any] = field(default_factory=dict)  # what routes find in `request.app.state`
@@ -51,7 +51,7 @@ def create_app(service: Service) -> FastAPI:
         redirect_slashes=False,
         separate_input_output_schemas=False,
     )
-    app.state.service_type = service.type or service.name
+    app.state.service_type = service.catalog_type or service.name
     for name, value in service.state.items():
         setattr(app.state, name, value)
     _answer_errors(app, service.faults)
