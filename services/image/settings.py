@@ -26,6 +26,7 @@ class ImageSettings(Section):
     )
     max_properties: int = Field(128, ge=0, description="Properties one image may have")
     max_tags: int = Field(128, ge=0, description="Tags one image may have")
+    max_members: int = Field(128, ge=0, description="Projects one image may be shared with")
     upload_threads: int = Field(4, gt=0, description="Threads that hash, write and read image bytes")
     upload_patience_s: float = Field(60, gt=0, description="An upload that is not heard of for this long is given up")
     sweep_every_s: float = Field(30, gt=0, description="Pause between two searches for bytes that belong to no image")

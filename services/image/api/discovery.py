@@ -1,4 +1,4 @@
-"""What clients ask before they act: schemas, ways to import, stores."""
+"""What clients ask before they act: ways to import, stores, and how much of its quota the project uses."""
 
 from __future__ import annotations
 
@@ -8,21 +8,8 @@ from common.errors import NotFound
 from common.http.identity import Caller, authenticated
 from common.http.json import Json
 from common.http.operations import operation
-from services.image.api.schemas.images import IMAGE_SCHEMA, IMAGES_SCHEMA
 
 router = APIRouter(dependencies=[Depends(authenticated)])  # before anything is looked at
-
-
-@router.get("/v2/schemas/image")
-@operation()
-def image_schema(caller: Caller) -> Response:
-    return Json(IMAGE_SCHEMA)
-
-
-@router.get("/v2/schemas/images")
-@operation()
-def images_schema(caller: Caller) -> Response:
-    return Json(IMAGES_SCHEMA)
 
 
 @router.get("/v2/info/import")

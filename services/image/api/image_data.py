@@ -15,12 +15,12 @@ from starlette.responses import StreamingResponse
 from starlette.types import Scope
 
 from common.auth.callers import Caller as Who
-from common.errors import PlatformError, Unsupported
+from common.errors import Forbidden, PlatformError, Unsupported
 from common.http.identity import Caller, authenticated
 from common.http.operations import operation
 from services.image.api.kit import ImageId, Kit, KitOf
 from services.image.api.receiving import begin
-from services.image.core.images import Content
+from services.image.core.images import Content, Status
 from services.image.db.images import Images
 from services.image.drivers.store.files import read_piece
 
@@ -79,6 +79,8 @@ def _content(kit: Kit, image_id: ImageId, caller: Who) -> Content | None:
     with kit.database.reading() as session:
         image = Images(session).seen(image_id, kit.viewer(caller))
     kit.must("download_image", caller, image)
+    if image.status is Status.DEACTIVATED and not caller.is_admin:
+        raise Forbidden("The requested image has been deactivated. Image data download is forbidden.")
     return image.content
 
 

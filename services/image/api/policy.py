@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 READERS = "rule:admin or rule:service or role:reader"
+OWNERS = "rule:project_member_or_admin"
+READERS_AND_MEMBERS = "rule:admin or role:reader and (project_id:%(project_id)s or project_id:%(member_id)s)"
 
 # fmt: off
 RULES = {
     "get_image":           READERS,
     "get_images":          READERS,
-    "download_image":      READERS,
+    "download_image":      "rule:admin or rule:service or role:member",
     "add_image":           "rule:project_member_or_admin",
     "modify_image":        "rule:project_member_or_admin",
     "upload_image":        "rule:project_member_or_admin",
     "delete_image":        "rule:project_member_or_admin",
     "publicize_image":     "rule:admin",
     "communitize_image":   "rule:project_member_or_admin",
+    "add_member":          OWNERS,
+    "get_member":          READERS_AND_MEMBERS,
+    "get_members":         READERS_AND_MEMBERS,
+    "modify_member":       "rule:admin or role:member and project_id:%(member_id)s",
+    "delete_member":       OWNERS,
+    "deactivate":          OWNERS,
+    "reactivate":          OWNERS,
     "see_every_image":     "rule:admin or rule:service",
     "get_image_location":  "rule:service",
 }

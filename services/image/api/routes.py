@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
-from services.image.api import discovery, image_data, image_tags, images, versions
+from services.image.api import (
+    discovery,
+    image_actions,
+    image_data,
+    image_tags,
+    images,
+    members,
+    schemas_shown,
+    versions,
+)
 
-ROUTERS = tuple(noun.router for noun in (versions, discovery, images, image_data, image_tags))
+ROUTERS = tuple(
+    noun.router for noun in (versions, discovery, schemas_shown, images, image_data, image_actions, image_tags, members)
+)

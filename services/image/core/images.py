@@ -18,11 +18,17 @@ class Gone(PlatformError):
 
 
 class Status(StrEnum):
-    """queued -> saving -> active; an upload that ends badly goes back to queued."""
+    """queued -> saving -> active; an upload that ends badly goes back to queued.  See the README's drawing."""
 
     QUEUED = "queued"
     SAVING = "saving"
+    UPLOADING = "uploading"  # bytes are on their way to the staging area, or wait there
+    IMPORTING = "importing"
     ACTIVE = "active"
+    DEACTIVATED = "deactivated"  # has its bytes, and gives them to nobody but administrators
+
+
+WITH_BYTES = (Status.ACTIVE, Status.DEACTIVATED)
 
 
 class Visibility(StrEnum):

@@ -33,9 +33,9 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from common.db.paging import after, in_order
 from common.db.types import utc_now
 from common.errors import Conflict, InvalidInput, NotFound
-from services.image.core.images import Attributes, Content, Image, Status, Viewer, Visibility
+from services.image.core.images import WITH_BYTES, Attributes, Content, Image, Status, Viewer, Visibility
 from services.image.core.listing import Filter, Is, Listing
-from services.image.db.tables import ImageRow, PropertyRow, SpentIdRow, TagRow
+from services.image.db.tables import ImageRow, MemberRow, PropertyRow, SpentIdRow, TagRow
 
 PLAIN = ("name", "owner", "protected", "os_hidden", "disk_format", "container_format", "min_disk", "min_ram")
 COLUMNS = tuple(
@@ -124,9 +124,15 @@ class Images:
         self.session.add(SpentIdRow(id=image.id, deleted_at=utc_now()))
 
     def with_bytes(self, image_ids: Sequence[UUID]) -> set[UUID]:
-        """Those of these ids that are active images."""
-        query = select(ImageRow.id).where(ImageRow.id.in_(image_ids), ImageRow.status == Status.ACTIVE)
+        """Those of these ids that are images with bytes."""
+        query = select(ImageRow.id).where(ImageRow.id.in_(image_ids), ImageRow.status.in_(WITH_BYTES))
         return set(self.session.scalars(query))
+
+    def put(self, image: Image, status: Status) -> None:
+        """Have it in this state; the caller holds it locked."""
+        self.session.execute(
+            update(ImageRow).where(ImageRow.id == image.id).values(status=status, updated_at=utc_now())
+        )
 
     def _one(self, query: Select[Any], image_id: UUID, viewer: Viewer) -> Image:
         row = self.session.execute(query.where(ImageRow.id == image_id, _visible(viewer))).first()
@@ -186,17 +192,29 @@ def _visible(viewer: Viewer) -> ColumnElement[bool]:
     """What may be shown when asked for by id."""
     if viewer.sees_all:
         return true()
-    return or_(ImageRow.visibility.in_(OPEN), _own(viewer))
+    return or_(ImageRow.visibility.in_(OPEN), _own(viewer), _shared_with(viewer.project_id))
 
 
 def _own(viewer: Viewer) -> ColumnElement[bool]:
     return false() if viewer.project_id is None else ImageRow.owner == viewer.project_id
 
 
+def _shared_with(project_id: Any, status: str = "all") -> ColumnElement[bool]:
+    """Images that this project is a member of, and has answered so."""
+    mine = select(MemberRow.image_id).where(MemberRow.member_id == project_id)
+    if status != "all":
+        mine = mine.where(MemberRow.status == status)
+    return and_(ImageRow.visibility == Visibility.SHARED, ImageRow.id.in_(mine))
+
+
 # Built once: each new server asks for its image.
 _ALONE = select(*COLUMNS).where(ImageRow.id == bindparam("image_id"))
 _SEEN = _ALONE.where(
-    or_(ImageRow.visibility.in_([literal(one) for one in OPEN]), ImageRow.owner == bindparam("project_id"))
+    or_(
+        ImageRow.visibility.in_([literal(one) for one in OPEN]),
+        ImageRow.owner == bindparam("project_id"),
+        _shared_with(bindparam("project_id")),
+    )
 )
 _PROPERTIES = (
     select(PropertyRow.name, PropertyRow.value)
@@ -211,15 +229,18 @@ def _listed(listing: Listing, viewer: Viewer) -> list[ColumnElement[bool]]:
 
     Strangers' community images come only on request.
     """
+    strangers = ImageRow.owner.is_distinct_from(viewer.project_id)
+    shared = and_(_shared_with(viewer.project_id, listing.member_status), strangers)
     if listing.visibility is not None:
         chosen = ImageRow.visibility == listing.visibility
-        open_to_all = viewer.sees_all or listing.visibility in OPEN
-        return [chosen if open_to_all else and_(_own(viewer), chosen)]
+        if viewer.sees_all or listing.visibility in OPEN:
+            return [chosen]
+        own = and_(_own(viewer), chosen)
+        return [own, shared] if listing.visibility is Visibility.SHARED else [own]
     if viewer.sees_all:
         return [true()]
-    strangers = ImageRow.owner.is_distinct_from(viewer.project_id)
     shown = OPEN if listing.every_visibility else (Visibility.PUBLIC,)
-    return [_own(viewer), *(and_(ImageRow.visibility == one, strangers) for one in shown)]
+    return [_own(viewer), shared, *(and_(ImageRow.visibility == one, strangers) for one in shown)]
 
 
 def _compares(one: Filter) -> ColumnElement[bool]:

@@ -65,6 +65,19 @@ class TagRow(ImageTable):
     value: Mapped[str] = mapped_column(Text, primary_key=True)
 
 
+class MemberRow(ImageTable):
+    """Projects that a shared image is shared with."""
+
+    __tablename__ = "image_members"
+    __table_args__ = (Index(None, "member_id", "status"),)
+
+    image_id: Mapped[UUID] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
+    member_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    status: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
 class SpentIdRow(ImageTable):
     """Ids of deleted images: nobody else's image may take the place that a stranger's script still points to."""
 

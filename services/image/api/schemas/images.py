@@ -157,7 +157,7 @@ READ = {"readOnly": True}
 PROPERTIES: dict[str, dict[str, Any]] = {
     "id":               _text("An identifier for the image", pattern=UUID_PATTERN),
     "name":             _maybe("Descriptive name for the image", maxLength=LONGEST_NAME),
-    "status":           _text("Status of the image", enum=[str(one) for one in Status], **READ),
+    "status":           _text("Status of the image", enum=[*map(str, Status), "killed", "deleted", "pending_delete"], **READ),
     "visibility":       _text("Who may see and use the image", enum=[str(one) for one in Visibility]),
     "protected":        {"type": "boolean", "description": "If true, image will not be deletable."},
     "os_hidden":        {"type": "boolean", "description": "If true, lists leave the image out unless asked."},
