@@ -6,6 +6,7 @@ from services.identity.api import (
     domains,
     grants,
     groups,
+    implied_roles,
     keys,
     memberships,
     own,
@@ -31,6 +32,7 @@ NOUNS = (
     groups,
     memberships,
     roles,
+    implied_roles,
     role_assignments,
     catalog,
 )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import CTE, BindParameter, Select, bindparam, or_, select, union_all
+from sqlalchemy import CTE, BindParameter, Select, String, bindparam, cast, select, union_all, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from common.errors import Conflict, NotFound
 from services.identity.core.scopes import Scope
+from services.identity.db.delegation_tables import ApplicationCredential, Trust
 from services.identity.db.tables import Assignment, ImpliedRole, Membership, Project, Role
 
 USER: BindParameter[str] = bindparam("user_id")
@@ -117,6 +118,17 @@ def implied_by(session: Session, role_ids: Sequence[str]) -> Sequence[Role]:
     return session.scalars(select(Role).where(Role.id.in_(select(found.c.id))).order_by(Role.name)).all()
 
 
-def mentioned(role_id: str) -> Select[ImpliedRole]:
-    """The rules in which the role stands."""
-    return select(ImpliedRole).where(or_(ImpliedRole.prior_id == role_id, ImpliedRole.implied_id == role_id))
+def remove(session: Session, role: Role) -> None:
+    """With all that gives it: assignments and rules go by themselves; what acts in a user's name loses it here."""
+    for kind in (ApplicationCredential, Trust):
+        _forget(session, kind, role.id)
+    session.delete(role)
+    session.flush()
+
+
+def _forget(session: Session, kind: type[ApplicationCredential] | type[Trust], role_id: str) -> None:
+    maybe = cast(kind.role_ids, String).contains(role_id)  # a glance at the text of all of them
+    for one_id, role_ids in session.execute(select(kind.id, kind.role_ids).where(maybe)).all():
+        session.execute(
+            update(kind).where(kind.id == one_id).values(role_ids=[one for one in role_ids if one != role_id])
+        )
