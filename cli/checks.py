@@ -21,6 +21,7 @@ from cli.cloud_client import CloudClient, failing, log_in_as
 from cli.examination import Finding, Patient
 from cli.overview import processes
 from cli.settings_file import CloudSettings
+from common.auth import policy_file
 from common.bus.amqp import AmqpBus
 from common.clock import utc_now
 from common.db.database import Database
@@ -56,6 +57,23 @@ def settings(patient: Patient) -> Finding:
     if patient.settings.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         return Finding(f"others may read {patient.settings}", False, f"chmod 600 {patient.settings}")
     return Finding(str(patient.settings))
+
+
+def policy(patient: Patient) -> Finding:
+    """Every service can work with the operator's policy file."""
+    if (file := patient.platform.policy_file) is None:
+        return Finding("as built in: there is no policy file")
+    for service, rules in _rules_of_services().items():
+        policy_file.read(file, service, rules)
+    return Finding(str(file))
+
+
+def _rules_of_services() -> dict[str, dict[str, str]]:
+    from services.compute.api.policy import RULES as COMPUTE
+    from services.identity.api import RULES as IDENTITY
+    from services.image.api.policy import RULES as IMAGE
+
+    return {"identity": IDENTITY, "image": IMAGE, "compute": COMPUTE}
 
 
 def running(patient: Patient) -> Finding:
@@ -249,6 +267,7 @@ _LOG = "read the log: {data}/pileus.log, or {data}/log/ of a distributed cloud"
 # fmt: off
 CHECKS = (
     Check("settings",     settings,     "correct the file; every option is described in deploy/config/pileus.toml"),
+    Check("policy",       policy,       "correct the file; until then the rules that were good stay in force"),
     Check("host name",    name_of_host, "add this machine's name to /etc/hosts"),
     Check("disk space",   disk,         "delete images or servers that nobody needs, or move {data} to a larger disk"),
     Check("backing",      brokers,      _AGAIN),

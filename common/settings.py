@@ -69,5 +69,8 @@ class PlatformSettings(Section):
     bus_namespace: str = Field("pileus", description="First part of every queue and exchange name on the broker")
     identity_url: str = Field(description="Where the services reach identity")
     image_url: str = Field(description="Where the services and agents reach the image service")
+    policy_file: Path | None = Field(
+        None, description="YAML file of policy rules that replace the built-in ones; a changed file counts at once"
+    )
     log_level: str = Field("info", description="debug, info, warning or error", pattern="^(debug|info|warning|error)$")
     log_form: str = Field("json", description='"json", or "text" for people', pattern="^(json|text)$")

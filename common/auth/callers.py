@@ -8,6 +8,9 @@ from typing import Any
 
 from common.auth.access_rules import AccessRule
 
+FACTS = ("user_id", "project_id", "domain_id", "system_scope")
+"""What policy checks may look at; `Caller.facts` tells it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:

@@ -16,17 +16,20 @@ from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
-from common.auth.callers import Caller
+from common.auth.callers import FACTS, Caller
 from common.errors import Forbidden, InvalidInput
 
 Target = Mapping[str, Any]
-Check = Callable[["Policy", Caller, Target], bool]
+Check = Callable[["Checks", Caller, Target], bool]
+Checks = Mapping[str, Check]
 
 checked: ContextVar[dict[str, bool] | None] = ContextVar("checked", default=None)
 """Rule -> what it said last, of all that the request at hand made a service ask; None outside of requests."""
 
 _WORDS = re.compile(r"\s*(\(|\)|(?:%\([\w.]+\)s|[^\s()])+)")
 _FIELD = re.compile(r"%\(([\w.]+)\)s")
+
+DEEPEST = 100
 
 SHARED = {
     "admin": "role:admin",
@@ -52,14 +55,20 @@ class Policy:
         if unknown := sorted(set(overrides or {}) - set(written)):
             raise InvalidInput(f"Unknown policy rules: {', '.join(unknown)}")
         self.rules = written | dict(overrides or {})
-        self._checks = {name: parse(text) for name, text in self.rules.items()}
+        self._checks: Checks = {name: parse(text) for name, text in self.rules.items()}
         for name, text in self.rules.items():
-            if missing := [word[5:] for word in _split(text) if word.startswith("rule:") and word[5:] not in written]:
+            if missing := sorted(uses(text) - set(self.rules)):
                 raise InvalidInput(f"Policy rule '{name}' uses unknown rules: {', '.join(missing)}")
+            _must_end(name, self.rules)
+
+    def adopt(self, other: Policy) -> None:
+        """Decide by the other's rules from now on."""
+        self.rules, self._checks = other.rules, other._checks
 
     def allows(self, rule: str, caller: Caller, target: Target | None = None) -> bool:
         """Without a target, the thing acted on is the caller's own project."""
-        answer = self._checks[rule](self, caller, caller.facts() if target is None else target)
+        checks = self._checks
+        answer = checks[rule](checks, caller, caller.facts() if target is None else target)
         if (noted := checked.get()) is not None:
             noted[rule] = answer
         return answer
@@ -73,10 +82,29 @@ class Policy:
 def parse(text: str) -> Check:
     """The check that `text` spells.  InvalidInput"""
     words = _split(text)
+    if words.count("(") + words.count("not") > DEEPEST:
+        raise InvalidInput(f"Policy check '{text[:80]}' is too deep")
     check = _either(words)
     if words:
         raise InvalidInput(f"Policy check '{text}': unexpected '{words[0]}'")
     return check
+
+
+def uses(text: str) -> set[str]:
+    """The rules that a check is made of."""
+    return {word[5:] for word in _split(text) if word.startswith("rule:")}
+
+
+def _must_end(name: str, rules: Mapping[str, str]) -> None:
+    """A rule may not be made of itself.  InvalidInput"""
+    seen: set[str] = set()
+    ahead = uses(rules[name])
+    while ahead:
+        one = ahead.pop()
+        if one == name:
+            raise InvalidInput(f"Policy rule '{name}' is made of itself")
+        seen.add(one)
+        ahead |= uses(rules.get(one, "@")) - seen
 
 
 def _split(text: str) -> list[str]:
@@ -125,11 +153,13 @@ def _simple(word: str) -> Check:
     if kind == "role":
         return lambda _, caller, __: match in caller.roles
     if kind == "rule":
-        return lambda policy, caller, target: policy._checks[match](policy, caller, target)
+        return lambda checks, caller, target: checks[match](checks, caller, target)
     if kind == "None":
         return lambda _, __, target: (named := _FIELD.fullmatch(match)) is not None and target.get(named[1], "") is None
     if kind.startswith("'") and kind.endswith("'"):
         return lambda _, __, target: _field_matches(kind[1:-1], match, target)
+    if kind not in FACTS:
+        raise InvalidInput(f"Policy check '{word}': a caller has no '{kind}', only {', '.join(FACTS)}")
     return lambda _, caller, target: _field_matches(caller.facts().get(kind), match, target)
 
 

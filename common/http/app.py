@@ -34,6 +34,7 @@ class Service:
     faults: Faults
     state: Mapping[str, Any] = field(default_factory=dict)  # what routes find in `request.app.state`
     probes: Mapping[str, Probe] = field(default_factory=dict)
+    remarks: Mapping[str, Probe] = field(default_factory=dict)  # what is wrong without being in the way of an answer
     limits: Limits = field(default_factory=Limits)
     id_headers: tuple[str, ...] = ("x-openstack-request-id",)
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None
@@ -96,9 +97,11 @@ def _health(service: Service) -> APIRouter:
 
     @router.get("/readyz")
     def ready() -> Response:
-        """Every part that it needs answers; 503 names those that do not."""
-        failing = {name: why for name, probe in service.probes.items() if (why := _complaint(probe))}
+        """Every part that it needs answers; 503 names those that do not.  Remarks are for the operator alone."""
+        failing, remarks = _complaints(service.probes), _complaints(service.remarks)
         body = {"service": service.name, "status": "degraded" if failing else "ok", "failing": failing}
+        if remarks:
+            body["remarks"] = remarks
         return Json(body, 503 if failing else 200)
 
     @router.get("/metrics")
@@ -106,6 +109,10 @@ def _health(service: Service) -> APIRouter:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return router
+
+
+def _complaints(probes: Mapping[str, Probe]) -> dict[str, str]:
+    return {name: why for name, probe in probes.items() if (why := _complaint(probe))}
 
 
 def _complaint(probe: Probe) -> str | None:

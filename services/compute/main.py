@@ -7,7 +7,7 @@ import socket
 from datetime import timedelta
 from functools import lru_cache
 
-from common.auth.policy import Policy
+from common.auth.policy_file import policy_of
 from common.clock import utc_now
 from common.db import migrate
 from common.db.database import Database
@@ -59,7 +59,7 @@ def build_api(surroundings: Surroundings) -> Part:
         database=database,
         bus=surroundings.bus,
         images=images,
-        policy=Policy(RULES, settings.policy),
+        policy=policy_of(surroundings.platform.policy_file, "compute", RULES),
     )
     return Part(
         name="compute-api",

@@ -25,7 +25,6 @@ class ComputeSettings(Section):
     service_down_s: float = Field(60, description="A service or host that was not heard of for this long is down", gt=0)
     list_limit: int = Field(1000, description="Rows that one page of a list holds at most", ge=1)
     key_bits: int = Field(2048, description="Length of the RSA keys that are generated for users", ge=2048)
-    policy: dict[str, str] = Field(default_factory=dict, description="Rules that replace the ones built in, by name")
 
     quota_instances: int = Field(10, description="Servers a project may have unless it is given another limit", ge=-1)
     quota_cores: int = Field(20, description="vCPUs of all servers of a project; -1: any number", ge=-1)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from sqlalchemy.orm import Session
 from starlette.types import ASGIApp
 
-from common.auth.policy import Policy
+from common.auth.policy_file import policy_of, probe
 from common.auth.tokens import Revocation
 from common.db import migrate
 from common.db.database import Database
@@ -103,7 +103,7 @@ def _kit(surroundings: Surroundings, settings: IdentitySettings, database: Datab
         secret=secret,
         database=database,
         bus=surroundings.bus,
-        policy=Policy(RULES, settings.policy),
+        policy=policy_of(surroundings.platform.policy_file, "identity", RULES),
         passwords=_passwords(settings),
         password_rules=_password_rules(settings),
         lockout=Lockout(settings.lockout_after, settings.lockout_first_s, settings.lockout_longest_s),
@@ -143,6 +143,7 @@ def _app(kit: Kit) -> ASGIApp:
             faults=faults,
             state={"kit": kit, "verifier": kit.verifier},
             probes={"database": kit.database.ping},
+            remarks={"policy": lambda: probe(kit.policy)},
             middleware=((Edge, {"faults": faults}),),
         )
     )

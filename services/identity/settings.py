@@ -53,7 +53,6 @@ class IdentitySettings(Section):
     )
 
     list_limit: int = Field(1000, description="Rows that one page of a list holds at most", ge=1)
-    policy: dict[str, str] = Field(default_factory=dict, description="Rules that replace the ones built in, by name")
 
     @field_validator("password_regex")
     @classmethod

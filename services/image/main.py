@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from fastapi import FastAPI
 
-from common.auth.policy import Policy
+from common.auth.policy_file import policy_of, probe
 from common.auth.tokens import TokenVerifier
 from common.db.database import Database
 from common.db.migrate import upgrade
@@ -57,7 +57,7 @@ def build_kit(settings: ImageSettings, surroundings: Surroundings, inspector: In
         database=_database(settings),
         store=FileStore(settings.store),
         inspector=inspector,
-        policy=Policy(RULES, settings.policy),
+        policy=policy_of(surroundings.platform.policy_file, "image", RULES),
         bus=surroundings.bus,
         threads=ThreadPoolExecutor(settings.upload_threads, thread_name_prefix="image-bytes"),
     )
@@ -78,6 +78,7 @@ def build_app(kit: Kit, verifier: TokenVerifier, *, public_url: str) -> FastAPI:
             faults=ImageFaults(f"{public_url}/identity"),
             state={"kit": kit, "verifier": verifier},
             probes={"database": kit.database.ping, "store": kit.store.probe},
+            remarks={"policy": lambda: probe(kit.policy)},
             limits=Limits(streamed=image_data.carries_bytes),
         )
     )

@@ -31,4 +31,3 @@ class ImageSettings(Section):
     upload_patience_s: float = Field(60, gt=0, description="An upload that is not heard of for this long is given up")
     sweep_every_s: float = Field(30, gt=0, description="Pause between two searches for bytes that belong to no image")
     inspector_idle_s: float = Field(20, gt=0, description="The inspecting process ends after this long without work")
-    policy: dict[str, str] = Field(default_factory=dict, description="Rules that replace the policy's own")

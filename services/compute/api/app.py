@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
+from common.auth.policy_file import probe
 from common.auth.tokens import TokenVerifier
 from common.http.app import Service, create_app
 from services.compute.api.edge import Edge
@@ -21,6 +22,7 @@ def compute_app(kit: Kit, verifier: TokenVerifier, *, identity_url: str) -> Fast
             faults=faults,
             state={"kit": kit, "verifier": verifier},
             probes={"database": kit.database.ping},
+            remarks={"policy": lambda: probe(kit.policy)},
             id_headers=("x-openstack-request-id", "x-compute-request-id"),
             middleware=((Edge, {"faults": faults}),),
         )

@@ -214,7 +214,7 @@ def a_world(database_url: str, images: Images | None = None, *, is_new: bool = T
         database=database,
         bus=bus,
         images=images or gallery,
-        policy=Policy(RULES, settings.policy),
+        policy=Policy(RULES),
     )
     verifier = a_verifier()
     inside.add("compute", compute_app(kit, verifier, identity_url="http://cloud.test/identity"))
