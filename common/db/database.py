@@ -42,7 +42,7 @@ class Database:
             pool_pre_ping=not self.is_sqlite,
             hide_parameters=True,  # rows hold passwords for a while, and errors go to the log
             json_serializer=lambda value: orjson.dumps(value, default=str).decode(),
-            json_deserializer=orjson.loads,
+            json_deserializer=_read_json,
             connect_args={"timeout": LOCK_TIMEOUT_S, "check_same_thread": False}
             if self.is_sqlite
             else {"connect_timeout": 5},
@@ -77,6 +77,11 @@ class Database:
         if self._one_writer is None:
             return nullcontext()
         return _locked(self._one_writer)
+
+
+def _read_json(kept: Any) -> Any:
+    """SQLite keeps a column's JSON that is a mere number as that number."""
+    return orjson.loads(kept) if isinstance(kept, str | bytes) else kept
 
 
 @contextmanager

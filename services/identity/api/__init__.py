@@ -3,6 +3,7 @@
 from common.auth.policy import merged
 from services.identity.api import (
     catalog,
+    domain_config,
     domains,
     grants,
     groups,
@@ -25,6 +26,7 @@ NOUNS = (
     tokens,
     own,
     keys,
+    domain_config,
     domains,
     projects,
     users,

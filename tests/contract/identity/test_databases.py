@@ -5,17 +5,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from common.bus.memory import MemoryBus
 from common.db.migrate import drift
 from common.settings import PlatformSettings
 from services.identity.db import cloud_tables, delegation_tables  # noqa: F401  all tables, for the comparison
-from services.identity.db.tables import IdentityTable, LoginFailure
+from services.identity.db.delegation_tables import AccessRule, ApplicationCredential, Credential, CredentialRule, Trust
+from services.identity.db.tables import IdentityTable, LoginFailure, Membership, User
 from services.identity.main import bootstrap
+from tests.unit.identity.test_groups import a_group, put
+from tests.unit.identity.test_users import belongings
 from tests.unit.identity.worlds import CLOUD, World, a_project, a_user, opened, scope_to, surroundings_in
 
 
@@ -24,7 +28,7 @@ def cloud(request: pytest.FixtureRequest, tmp_path: Path, platform: PlatformSett
     """Bootstrapped twice."""
     sqlite = f"sqlite:///{tmp_path}/identity.db"
     url = sqlite if request.param == "sqlite" else request.getfixturevalue("postgresql_url")
-    surroundings = surroundings_in(tmp_path, url, platform)
+    surroundings = surroundings_in(tmp_path, url, platform, unique_last_password_count=3)
     bootstrap(surroundings, CLOUD)
     bootstrap(surroundings, CLOUD)
     yield from opened(surroundings)
@@ -127,3 +131,58 @@ def test_a_second_identity_process_shares_keys_and_revocations(cloud: World) -> 
         assert cloud.validate(rotated).status_code == 200
         cloud.http.delete("/v3/auth/tokens", headers={"x-auth-token": token, "x-subject-token": token})
         assert other.validate(token).status_code == 404
+
+
+def test_a_user_goes_with_all_that_is_its_own(cloud: World) -> None:
+    user, other, project = a_user(cloud, "ann"), cloud.id_of("users", "demo"), cloud.id_of("projects", "demo")
+    group = a_group(cloud, "ops")
+    put(cloud, f"groups/{group}/users/{user}")
+    with cloud.kit.database.transaction() as session:
+        session.add_all(belongings(user, other, project))
+
+    assert cloud.http.delete(f"/v3/users/{user}", headers=cloud.as_()).status_code == 204
+
+    with cloud.kit.database.reading() as session:
+        for table in (Membership, Credential, ApplicationCredential, AccessRule, CredentialRule):
+            assert session.scalars(select(table)).all() == []
+        assert all(one.deleted_at for one in session.scalars(select(Trust)))
+
+
+def test_users_change_and_are_found_by_group_and_expiry(cloud: World) -> None:
+    user, group, admin = a_user(cloud, "ann", email="a"), a_group(cloud, "ops"), cloud.as_()
+    for _ in range(2):
+        put(cloud, f"groups/{group}/users/{user}")
+    ends = datetime(2030, 1, 1, tzinfo=UTC)
+    with cloud.kit.database.transaction() as session:
+        session.execute(update(User).where(User.id == user).values(password_expires_at=ends))
+
+    body = {"user": {"phone": 7, "options": {"multi_factor_auth_rules": [["password", "totp"]]}}}
+    changed = cloud.http.patch(f"/v3/users/{user}", headers=admin, json=body).json()["user"]
+    taken = cloud.http.patch(f"/v3/users/{user}", headers=admin, json={"user": {"name": "demo"}})
+
+    [found] = cloud.get(f"/v3/groups/{group}/users?password_expires_at=lte:2030-01-01T00:00:00Z", admin)["users"]
+    assert found == changed and (found["email"], found["phone"]) == ("a", 7)
+    assert found["password_expires_at"] == "2030-01-01T00:00:00.000000" and taken.status_code == 409
+    assert [one["id"] for one in cloud.get(f"/v3/users/{user}/groups?name=ops", admin)["groups"]] == [group]
+
+
+def test_former_passwords_are_kept_as_long_as_they_count(cloud: World) -> None:
+    user, statuses = a_user(cloud, "ann"), list[int]()
+
+    for old, new in (("ann-secret", "2"), ("2", "3"), ("3", "ann-secret"), ("3", "4"), ("4", "ann-secret")):
+        body = {"user": {"original_password": old, "password": new}}
+        statuses.append(cloud.http.post(f"/v3/users/{user}/password", json=body).status_code)
+
+    assert statuses == [204, 204, 400, 204, 204]
+
+
+def test_options_of_a_domain_keep_their_kind_of_value(cloud: World) -> None:
+    path = "/v3/domains/default/config"
+    options: dict[str, object] = {"page_size": 3, "use_tls": True, "url": "7", "pool_retry_delay": 0.5, "user": None}
+
+    for _ in range(2):
+        body = {"config": {"ldap": options | {"password": "x"}}}
+        cloud.http.put(path, headers=cloud.as_(), json=body)
+
+    assert cloud.get(path, cloud.as_())["config"] == {"ldap": options}
+    assert cloud.http.delete(f"{path}/ldap/url", headers=cloud.as_()).status_code == 204

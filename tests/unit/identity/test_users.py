@@ -125,7 +125,7 @@ def test_who_is_enabled_again_may_log_in_at_once(world: World) -> None:
 def test_deleting_a_user_leaves_nothing_that_acts_in_its_name(world: World) -> None:
     user, other, project = a_user(world, "ann"), world.id_of("users", "demo"), world.id_of("projects", "demo")
     with world.kit.database.transaction() as session:
-        session.add_all(_belongings(user, other, project))
+        session.add_all(belongings(user, other, project))
 
     answer = world.http.delete(f"/v3/users/{user}", headers=world.as_())
 
@@ -136,7 +136,7 @@ def test_deleting_a_user_leaves_nothing_that_acts_in_its_name(world: World) -> N
         assert all(one.deleted_at for one in session.scalars(select(Trust)))
 
 
-def _belongings(user: str, other: str, project: str) -> list[Any]:
+def belongings(user: str, other: str, project: str) -> list[Any]:
     now = utc_now()
     common: dict[str, Any] = {"project_id": project, "role_ids": [], "created_at": now}
     trust: dict[str, Any] = common | {"impersonation": True, "redelegation_count": 0, "extra": {}}
