@@ -4,16 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.identity.db.tables import Group, Membership
-from tests.unit.identity.worlds import World, a_project, a_user, given
-
-
-def a_group(world: World, name: str, *members: str) -> str:
-    with world.kit.database.transaction() as session:
-        session.add(Group(id=name * 4, domain_id="default", name=name, description="", extra={}))
-        session.flush()
-        session.add_all(Membership(group_id=name * 4, user_id=member) for member in members)
-    return name * 4
+from tests.unit.identity.worlds import World, a_group, a_project, a_user, given
 
 
 def carried(world: World, scope: object, name: str = "eve") -> set[str] | int:

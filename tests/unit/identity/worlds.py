@@ -115,6 +115,15 @@ def a_project(world: World, name: str, **fields: object) -> str:
     return str(answer.json()["project"]["id"])
 
 
+def a_group(world: World, name: str, *members: str) -> str:
+    answer = world.http.post("/v3/groups", headers=world.as_(), json={"group": {"name": name}})
+    assert answer.status_code == 201, answer.text
+    group = str(answer.json()["group"]["id"])
+    for member in members:
+        given(world, f"groups/{group}/users/{member}")
+    return group
+
+
 def a_role(world: World, name: str, **fields: object) -> str:
     answer = world.http.post("/v3/roles", headers=world.as_(), json={"role": {"name": name} | fields})
     assert answer.status_code == 201, answer.text
