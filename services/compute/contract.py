@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import ClassVar, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from common.bus.messages import Call, Event
-from services.compute.core.guests import GuestFound, GuestImage, GuestSpec, PowerState
+from services.compute.core.guests import Diagnosis, GuestFound, GuestImage, GuestSpec, PowerState
 from services.compute.core.hypervisors import HostFacts
 
 HOST_QUEUE = "compute.host"  # one queue per host: compute.host.<name>
@@ -67,6 +67,36 @@ class SuspendGuest(Call[PowerState]):
     """Write the guest's memory to disk and switch it off; a suspended guest stays as it is."""
 
     queue, timeout_s = HOST_QUEUE, 180.0
+    server_id: UUID
+
+
+class RebuildGuest(Call[PowerState]):
+    """Replace the guest and its disks by new ones; one made by the same order already is only powered on."""
+
+    queue, timeout_s = HOST_QUEUE, 180.0
+    guest: GuestSpec
+
+
+class CrashGuest(Call[None]):
+    """Send the guest an NMI.  Twice is two: a kernel that dumps takes the first one alone."""
+
+    queue, timeout_s = HOST_QUEUE, 30.0
+    server_id: UUID
+
+
+class SetGuestPassword(Call[None]):
+    """Have the guest's agent set a user's password."""
+
+    queue, timeout_s = HOST_QUEUE, 20.0
+    server_id: UUID
+    user: str
+    password: str = Field(repr=False)
+
+
+class DiagnoseGuest(Call[Diagnosis]):
+    """How the guest does."""
+
+    queue, timeout_s = HOST_QUEUE, 20.0
     server_id: UUID
 
 

@@ -6,16 +6,20 @@ from common.bus.bus import Handlers
 from services.compute.agent.host import Host
 from services.compute.contract import (
     CacheImage,
+    CrashGuest,
     CreateGuest,
     DestroyGuest,
+    DiagnoseGuest,
     PauseGuest,
     ReadConsole,
     RebootGuest,
+    RebuildGuest,
+    SetGuestPassword,
     StartGuest,
     StopGuest,
     SuspendGuest,
 )
-from services.compute.core.guests import PowerState
+from services.compute.core.guests import Diagnosis, PowerState
 
 handlers = Handlers()
 
@@ -62,6 +66,30 @@ def pause_guest(call: PauseGuest, host: Host) -> PowerState:
 def suspend_guest(call: SuspendGuest, host: Host) -> PowerState:
     with host.turn(call.server_id) as hypervisor:
         return hypervisor.suspend(call.server_id)
+
+
+@handlers.serves(RebuildGuest)
+def rebuild_guest(call: RebuildGuest, host: Host) -> PowerState:
+    image = host.images.ensure(call.guest.image)
+    with host.turn(call.guest.server_id) as hypervisor:
+        return hypervisor.rebuild(call.guest, image)
+
+
+@handlers.serves(CrashGuest)
+def crash_guest(call: CrashGuest, host: Host) -> None:
+    with host.turn(call.server_id) as hypervisor:
+        hypervisor.crash(call.server_id)
+
+
+@handlers.serves(SetGuestPassword)
+def set_guest_password(call: SetGuestPassword, host: Host) -> None:
+    with host.turn(call.server_id) as hypervisor:
+        hypervisor.set_password(call.server_id, user=call.user, password=call.password)
+
+
+@handlers.serves(DiagnoseGuest)
+def diagnose_guest(call: DiagnoseGuest, host: Host) -> Diagnosis:
+    return host.hypervisor.diagnose(call.server_id)
 
 
 @handlers.serves(DestroyGuest)

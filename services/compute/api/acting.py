@@ -53,7 +53,8 @@ def allowed(tx: Tx, rule: str, server_id: str, caller: Caller, kit: Kit) -> Serv
 
 
 def begin(tx: Tx, saga: Saga[Any], server: Server, caller: Caller, rule: Rule, **params: Any) -> None:
-    tx.servers.change(server.id, task_state=str(rule.task))
+    if rule.task is not None:
+        tx.servers.change(server.id, task_state=str(rule.task))
     start(tx, saga, server, caller, **params)
 
 

@@ -29,6 +29,8 @@ SERVERS = {
         "start": WRITE,
         "stop": WRITE,
         "reboot": WRITE,
+        "rebuild": WRITE,
+        "trigger_crash_dump": WRITE,
     }.items()
 } | {"compute:servers:create:requested_destination": ADMIN}
 
@@ -37,6 +39,10 @@ RULES = merged(
     {
         "os_compute_api:os-extended-server-attributes": ADMIN,
         "os_compute_api:os-console-output": WRITE,
+        "os_compute_api:os-admin-password": WRITE,
+        "os_compute_api:os-server-diagnostics": ADMIN,
+        "os_compute_api:os-server-password:show": READ,
+        "os_compute_api:os-server-password:clear": WRITE,
         "os_compute_api:os-pause-server:pause": WRITE,
         "os_compute_api:os-pause-server:unpause": WRITE,
         "os_compute_api:os-suspend-server:suspend": WRITE,

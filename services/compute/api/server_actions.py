@@ -11,7 +11,13 @@ from common.errors import Conflict, InvalidInput, NotFound
 from common.http.identity import Caller
 from common.http.json import Json
 from common.http.operations import action, operation
-from services.compute.api import server_ends, server_locks, server_power  # their actions join the table
+from services.compute.api import (
+    server_ends,
+    server_insides,
+    server_locks,
+    server_power,
+    server_rebuilds,
+)  # their actions join the table
 from services.compute.api.acting import ACTIONS
 from services.compute.api.asking import Body, Version, must_exist, router
 from services.compute.api.kit import Kit, KitOf, owner, scope_of
@@ -20,7 +26,7 @@ from services.compute.api.schemas.servers import ConsoleLength
 from services.compute.contract import ReadConsole
 from services.compute.db.servers import STATE
 
-JOINED = (server_power, server_locks, server_ends)
+JOINED = (server_power, server_locks, server_ends, server_rebuilds, server_insides)
 
 routes = router()
 MOST_BYTES = 102_400

@@ -113,14 +113,7 @@ def _shared(order: Order, caller: Caller) -> dict[str, Any]:
         "task_state": str(TaskState.SCHEDULING),
         "power_state": 0,
         "image_id": image.id,
-        "image": {
-            "sha512": image.os_hash_value,
-            "size_bytes": image.size,
-            "virtual_bytes": image.virtual_size,
-            "disk_format": image.disk_format,
-            "name": image.name,
-            "properties": dict(image.properties),
-        },
+        "image": image_copy(image),
         "flavor": flavor_copy(order.flavor),
         "key_name": asked.key_name,
         "public_key": order.public_key,
@@ -135,6 +128,18 @@ def _shared(order: Order, caller: Caller) -> dict[str, Any]:
         "wanted_zone": order.wanted_zone,
         "hints": dict(order.hints),
         "admin_password": order.password,
+    }
+
+
+def image_copy(image: Image) -> dict[str, Any]:
+    """What a server keeps of the image that its disk came from."""
+    return {
+        "sha512": image.os_hash_value,
+        "size_bytes": image.size,
+        "virtual_bytes": image.virtual_size,
+        "disk_format": image.disk_format,
+        "name": image.name,
+        "properties": dict(image.properties),
     }
 
 

@@ -80,6 +80,7 @@ BEFORE_2_75 = (
     "OS-EXT-SRV-ATTR:user_data", "host_status", "security_groups",
 )  # fmt: skip
 UPDATED_SERVER = Shape(since=dict.fromkeys(BEFORE_2_75, 75))
+REBUILT_SERVER = Shape(since=dict.fromkeys(BEFORE_2_75, 75) | {"key_name": 54, "user_data": 57})
 
 # ---------------------------------------------------------------- flavors
 

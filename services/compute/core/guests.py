@@ -45,6 +45,34 @@ class GuestSpec(BaseModel):
     root_gib: int  # 0: as large as the image's virtual size
     image: GuestImage
     config_drive: dict[str, str] | None = None  # path inside the drive -> text; None: no drive
+    build: str = ""  # which order made it: a guest of the same one is not made again
+
+
+class DiskUse(BaseModel):
+    """What a guest did with one disk since it was powered on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str  # "vda"
+    read_bytes: int = 0
+    read_requests: int = 0
+    write_bytes: int = 0
+    write_requests: int = 0
+
+
+class Diagnosis(BaseModel):
+    """How a running guest does."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    driver: str  # "libvirt", "simulated"
+    hypervisor: str  # "kvm", "qemu", …
+    power_state: PowerState
+    cpu_times_ns: list[int] = []  # one per vCPU
+    memory_kib: int = 0  # what it may have
+    memory_used_kib: int = 0
+    memory_rss_kib: int = 0  # what its process holds
+    disks: list[DiskUse] = []
 
 
 class GuestFound(BaseModel):

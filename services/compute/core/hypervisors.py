@@ -14,7 +14,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from services.compute.core.guests import GuestFound, GuestSpec, PowerState
+from services.compute.core.guests import Diagnosis, GuestFound, GuestSpec, PowerState
 
 
 class HostFacts(BaseModel):
@@ -67,6 +67,20 @@ class Hypervisor(Protocol):
 
         A guest that is off stays as it is.
         """
+
+    def rebuild(self, spec: GuestSpec, image: Path) -> PowerState:
+        """Replace the guest and its disks by new ones from the image, and power on.
+
+        One that was made by this order already (`spec.build`) is only powered on.
+        """
+
+    def crash(self, server_id: UUID) -> None:
+        """Send the guest an NMI: a kernel that is set up for it writes a crash dump.  Conflict if it is off."""
+
+    def set_password(self, server_id: UUID, *, user: str, password: str) -> None:
+        """Have the guest's agent set it.  Conflict if it has none that answers, or that refuses."""
+
+    def diagnose(self, server_id: UUID) -> Diagnosis: ...
 
     def destroy(self, server_id: UUID) -> None:
         """Guest, disk, config drive, console log: gone.  None there is fine."""

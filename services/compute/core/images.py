@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 from uuid import UUID
 
 from common.errors import InvalidInput
@@ -46,6 +47,18 @@ class Size(Protocol):
     def memory_mib(self) -> int: ...
     @property
     def root_gib(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FlavorCopy:
+    """The size of a server that exists, by its own copy of its flavor."""
+
+    memory_mib: int
+    root_gib: int
+
+    @classmethod
+    def of(cls, flavor: Mapping[str, Any]) -> FlavorCopy:
+        return cls(flavor["memory_mib"], flavor["root_gib"])
 
 
 def must_boot(image: Image, size: Size) -> None:

@@ -38,6 +38,7 @@ class TaskState(StrEnum):
     SUSPENDING = "suspending"
     RESUMING = "resuming"
     RESTORING = "restoring"
+    REBUILDING = "rebuilding"
     SOFT_DELETING = "soft-deleting"
     DELETING = "deleting"
 
@@ -54,6 +55,10 @@ class Action(StrEnum):
     SUSPEND = "suspend"
     RESUME = "resume"
     RESTORE = "restore"
+    REBUILD = "rebuild"
+    CRASH_DUMP = "trigger_crash_dump"
+    CHANGE_PASSWORD = "changePassword"
+    DIAGNOSE = "get_diagnostics"
 
     @property
     def word(self) -> str:
@@ -63,9 +68,9 @@ class Action(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Rule:
     needs: Set[VmState]
-    saga: str  # who does it
-    task: TaskState  # shown as OS-EXT-STS:task_state meanwhile
-    then: VmState  # what the saga leaves behind
+    saga: str  # who does it; "": done while it is asked for
+    task: TaskState | None  # shown as OS-EXT-STS:task_state meanwhile
+    then: VmState | None  # what the saga leaves behind; None: what it found
     during: Set[TaskState] = frozenset()  # task states that do not stand in its way
 
 
@@ -84,6 +89,11 @@ RULES: dict[Action, Rule] = {
     Action.SUSPEND:     Rule({_V.ACTIVE},                       "suspend_server",  _T.SUSPENDING,       _V.SUSPENDED),
     Action.RESUME:      Rule({_V.SUSPENDED},                    "resume_server",   _T.RESUMING,         _V.ACTIVE),
     Action.RESTORE:     Rule({_V.SOFT_DELETED},                 "restore_server",  _T.RESTORING,        _V.ACTIVE),
+    Action.REBUILD:     Rule({_V.ACTIVE, _V.STOPPED, _V.ERROR}, "rebuild_server",  _T.REBUILDING,       _V.ACTIVE),
+    Action.CRASH_DUMP:  Rule({_V.ACTIVE, _V.PAUSED, _V.RESCUED, _V.RESIZED, _V.ERROR},
+                                                                "crash_server",    None,                None),
+    Action.CHANGE_PASSWORD: Rule({_V.ACTIVE},                   "",                None,                None),
+    Action.DIAGNOSE:    Rule({_V.ACTIVE},                       "",                None,                None),
 }
 # fmt: on
 RUNNING = (VmState.ACTIVE, VmState.RESCUED)
@@ -125,12 +135,13 @@ def must_be_settled(words: str, server_id: UUID, state: str) -> None:
 # ---------------------------------------------------------------- the one word that users see
 
 _HARD: dict[str, str] = {TaskState.REBOOTING_HARD: "HARD_REBOOT"}
+_REBUILD: dict[str, str] = {TaskState.REBUILDING: "REBUILD"}
 # fmt: off
 STATUS: dict[VmState, tuple[str, dict[str, str]]] = {
     # state: status, and what it is instead during a task
     VmState.BUILDING:          ("BUILD",             {}),
-    VmState.ACTIVE:            ("ACTIVE",            {TaskState.REBOOTING: "REBOOT"} | _HARD),
-    VmState.STOPPED:           ("SHUTOFF",           _HARD),
+    VmState.ACTIVE:            ("ACTIVE",            {TaskState.REBOOTING: "REBOOT"} | _HARD | _REBUILD),
+    VmState.STOPPED:           ("SHUTOFF",           _HARD | _REBUILD),
     VmState.PAUSED:            ("PAUSED",            _HARD),
     VmState.SUSPENDED:         ("SUSPENDED",         _HARD),
     VmState.RESCUED:           ("RESCUE",            {}),
@@ -138,7 +149,7 @@ STATUS: dict[VmState, tuple[str, dict[str, str]]] = {
     VmState.SHELVED:           ("SHELVED",           {}),
     VmState.SHELVED_OFFLOADED: ("SHELVED_OFFLOADED", {}),
     VmState.SOFT_DELETED:      ("SOFT_DELETED",      {}),
-    VmState.ERROR:             ("ERROR",             _HARD),
+    VmState.ERROR:             ("ERROR",             _HARD | _REBUILD),
     VmState.DELETED:           ("DELETED",           {}),
 }
 # fmt: on

@@ -6,9 +6,11 @@ from typing import Any
 
 from common.saga.saga import Saga
 from services.compute.sagas.boot_server import BOOT_SERVER, BootServer
+from services.compute.sagas.crash_server import CRASH_SERVER, CrashServer
 from services.compute.sagas.delete_server import DELETE_SERVER, DeleteServer
 from services.compute.sagas.hold_server import PAUSE_SERVER, RESUME_SERVER, SUSPEND_SERVER, UNPAUSE_SERVER, HoldServer
 from services.compute.sagas.reboot_server import REBOOT_SERVER, RebootServer
+from services.compute.sagas.rebuild_server import REBUILD_SERVER, RebuildServer
 from services.compute.sagas.soft_delete_server import (
     RESTORE_SERVER,
     SOFT_DELETE_SERVER,
@@ -32,14 +34,18 @@ SAGAS: dict[str, Saga[Any]] = {
         UNPAUSE_SERVER,
         SUSPEND_SERVER,
         RESUME_SERVER,
+        REBUILD_SERVER,
+        CRASH_SERVER,
     )
 }
 
 __all__ = [
     "BOOT_SERVER",
+    "CRASH_SERVER",
     "DELETE_SERVER",
     "PAUSE_SERVER",
     "REBOOT_SERVER",
+    "REBUILD_SERVER",
     "RESTORE_SERVER",
     "RESUME_SERVER",
     "SAGAS",
@@ -49,9 +55,11 @@ __all__ = [
     "SUSPEND_SERVER",
     "UNPAUSE_SERVER",
     "BootServer",
+    "CrashServer",
     "DeleteServer",
     "HoldServer",
     "RebootServer",
+    "RebuildServer",
     "RestoreServer",
     "SoftDeleteServer",
     "StartServer",

@@ -60,7 +60,7 @@ def cache_image(run: Run[BootServer], kit: Kit) -> bool:
 
 def create_guest(run: Run[BootServer], kit: Kit) -> int:
     """The guest's power state."""
-    spec = spec_of(_server(run, kit), kit.rules)
+    spec = spec_of(_server(run, kit), kit.rules, build=run.id)
     return int(kit.call(CreateGuest(guest=spec), run.results["host"]))
 
 

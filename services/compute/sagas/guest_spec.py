@@ -20,7 +20,8 @@ def image_of(server: ServerRow) -> GuestImage:
     )
 
 
-def spec_of(server: ServerRow, rules: Rules) -> GuestSpec:
+def spec_of(server: ServerRow, rules: Rules, *, build: UUID) -> GuestSpec:
+    """`build`: the saga that orders the guest."""
     flavor = server.flavor
     return GuestSpec(
         server_id=server.id,
@@ -33,6 +34,7 @@ def spec_of(server: ServerRow, rules: Rules) -> GuestSpec:
         root_gib=flavor["root_gib"],
         image=image_of(server),
         config_drive=config_drive.files(identity_of(server)) if needs_drive(server, rules) else None,
+        build=str(build),
     )
 
 

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from common.errors import InvalidInput, NotFound
+from common.errors import Conflict, InvalidInput, NotFound
 from services.compute.core.guests import GuestFound, PowerState
 from services.compute.core.hypervisors import Hypervisor
 from services.compute.drivers.libvirt import LibvirtHypervisor
@@ -115,6 +115,53 @@ def test_a_guest_that_is_off_is_neither_paused_nor_suspended(hypervisor: Hypervi
     hypervisor.stop(server_id, patience_s=0)
 
     assert hypervisor.pause(server_id) is hypervisor.suspend(server_id) is PowerState.SHUTDOWN
+
+
+def test_a_rebuilt_guest_is_a_new_one_and_the_same_order_makes_it_once(hypervisor: Hypervisor, place: Path) -> None:
+    old, new = an_image_file(place, name="old"), an_image_file(place, name="new")
+    spec = a_spec()
+    hypervisor.create(spec, old)
+    order = spec.model_copy(update={"build": "second"})
+
+    assert [hypervisor.rebuild(order, new) for _ in range(2)] == [PowerState.RUNNING] * 2
+    assert hypervisor.images_in_use() == {"new"}
+    assert len(hypervisor.guests()) == 1
+
+
+def test_a_rebuild_that_cannot_be_leaves_the_guest(hypervisor: Hypervisor, image: Path, place: Path) -> None:
+    spec = a_spec()
+    hypervisor.create(spec, image)
+
+    with pytest.raises(InvalidInput, match="disk"):
+        hypervisor.rebuild(spec.model_copy(update={"build": "b"}), an_image_file(place, mib=2048, name="large"))
+
+    assert hypervisor.state(spec.server_id) is PowerState.RUNNING
+
+
+def test_a_guest_without_an_agent_sets_no_password(hypervisor: Hypervisor, image: Path) -> None:
+    server_id = a_guest(hypervisor, image)
+    hypervisor.stop(server_id, patience_s=0)
+
+    with pytest.raises(Conflict):
+        hypervisor.set_password(server_id, user="root", password="secret")
+
+
+def test_a_guest_that_is_off_takes_no_interrupt(hypervisor: Hypervisor, image: Path) -> None:
+    server_id = a_guest(hypervisor, image)
+    hypervisor.stop(server_id, patience_s=0)
+
+    with pytest.raises(Conflict):
+        hypervisor.crash(server_id)
+
+
+def test_a_guest_is_diagnosed(hypervisor: Hypervisor, image: Path) -> None:
+    server_id = a_guest(hypervisor, image)
+
+    found = hypervisor.diagnose(server_id)
+
+    assert found.power_state is PowerState.RUNNING
+    assert len(found.cpu_times_ns) == 1 and found.memory_kib == 128 * 1024
+    assert [disk.name for disk in found.disks] == ["vda"]
 
 
 def test_a_create_delivered_many_times_at_once_makes_one_guest(hypervisor: Hypervisor, image: Path) -> None:

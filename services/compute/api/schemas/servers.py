@@ -165,6 +165,36 @@ class RebootKind(Part):
     type: Literal["HARD", "Hard", "hard", "SOFT", "Soft", "soft"]
 
 
+class Rebuild(Part):
+    since: ClassVar = {
+        "description": 19,
+        "key_name": 54,
+        "user_data": 57,
+        "trusted_image_certificates": 63,
+        "hostname": 90,
+    }
+    until: ClassVar = {"personality": 56}
+
+    image_ref: StrictStr = Field(alias="imageRef")
+    name: Name | None = None
+    admin_password: Password | None = Field(None, alias="adminPass")
+    metadata: Metadata | None = None
+    preserve_ephemeral: Boolean = False
+    disk_config: DiskConfig | None = Field(None, alias="OS-DCF:diskConfig")
+    access_ipv4: AddressV4 | None = Field(None, alias="accessIPv4")
+    access_ipv6: AddressV6 | None = Field(None, alias="accessIPv6")
+    personality: list[NewFile] = []
+    description: Description = None
+    key_name: Name | None = None
+    user_data: UserData | None = None
+    trusted_image_certificates: list[StrictStr] | None = None
+    hostname: Annotated[StrictStr, Field(min_length=2, max_length=255), AfterValidator(_hostname)] | None = None
+
+
+class NewPassword(Part):
+    admin_password: Password = Field(alias="adminPass")
+
+
 class LockReason(Part):
     locked_reason: Annotated[StrictStr, Field(min_length=1, max_length=255)] | None = None
 

@@ -33,10 +33,11 @@ class Identity:
     project_id: str = ""
     user_id: str = ""
     flavor: str = ""
+    build: str = ""
 
     @classmethod
     def of(cls, spec: GuestSpec, *, cloud_id: str, host: str) -> Identity:
-        return cls(cloud_id, host, spec.server_id, spec.name, spec.project_id, spec.user_id, spec.flavor)
+        return cls(cloud_id, host, spec.server_id, spec.name, spec.project_id, spec.user_id, spec.flavor, spec.build)
 
     @property
     def domain_name(self) -> str:
@@ -116,6 +117,7 @@ def read_identity(metadata: str) -> Identity | None:
             project_id=found.get("project", ""),
             user_id=found.get("user", ""),
             flavor=found.get("flavor", ""),
+            build=found.get("build", ""),
         )
     except (KeyError, ValueError):
         return None
@@ -138,6 +140,7 @@ def _metadata(identity: Identity) -> etree._Element:
         ("project", identity.project_id),
         ("user",    identity.user_id),
         ("flavor",  identity.flavor),
+        ("build",   identity.build),
     ):
         etree.SubElement(guest, etree.QName(NAMESPACE, tag)).text = xml_text(text)
     # fmt: on

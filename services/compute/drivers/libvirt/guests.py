@@ -13,22 +13,25 @@ from uuid import UUID
 import libvirt
 
 from common.errors import InvalidInput, PlatformError
-from services.compute.core.guests import GuestFound, GuestSpec, PowerState
+from services.compute.core.guests import Diagnosis, GuestFound, GuestSpec, PowerState
 from services.compute.core.hypervisors import GuestWatcher, HostFacts
 from services.compute.drivers.images.inspection import virtual_size
 from services.compute.drivers.libvirt.accounts import Accounts
 from services.compute.drivers.libvirt.connection import Connection
 from services.compute.drivers.libvirt.consoles import Consoles
+from services.compute.drivers.libvirt.diagnoses import diagnose
 from services.compute.drivers.libvirt.disks import Disks
 from services.compute.drivers.libvirt.domains import DomainPlan, Identity, domain_xml, read_images
 from services.compute.drivers.libvirt.host import host_facts
 from services.compute.drivers.libvirt.levers import (
+    crash,
     forget_memory,
     pause,
     power_on,
     press_power_button,
     pull_the_plug,
     reset,
+    set_password,
     state_or_none,
     suspend,
     undefine,
@@ -83,6 +86,27 @@ class LibvirtHypervisor:
             self._connection.call(define, server_id=server_id)
             return self._power_on(server_id)
 
+    def rebuild(self, spec: GuestSpec, image: Path) -> PowerState:
+        self._root_size(spec, image)  # refused before anything is gone
+        server_id = spec.server_id
+
+        def clear(connection: libvirt.virConnect) -> None:
+            if not self._domains.is_of(connection, server_id, spec.build):
+                self._remove(connection, server_id)
+
+        with self._watching.quiet(server_id):
+            self._connection.call(clear, server_id=server_id)
+            return self.create(spec, image)
+
+    def crash(self, server_id: UUID) -> None:
+        self._with(server_id, crash)
+
+    def set_password(self, server_id: UUID, *, user: str, password: str) -> None:
+        self._with(server_id, lambda domain: set_password(domain, user, password))
+
+    def diagnose(self, server_id: UUID) -> Diagnosis:
+        return self._with(server_id, diagnose)
+
     def start(self, server_id: UUID) -> PowerState:
         return self._power_on(server_id)
 
@@ -112,15 +136,8 @@ class LibvirtHypervisor:
         )
 
     def destroy(self, server_id: UUID) -> None:
-        def remove(connection: libvirt.virConnect) -> None:
-            domain = self._domains.look(connection, server_id)
-            if domain is not None:
-                pull_the_plug(domain)
-                undefine(domain)
-            self._disks.remove(connection, server_id)
-
         with self._turns.of(server_id), self._watching.quiet(server_id):
-            self._connection.call(remove, server_id=server_id)
+            self._connection.call(lambda connection: self._remove(connection, server_id), server_id=server_id)
             self._consoles.remove(server_id)
             self._accounts.release(server_id)
 
@@ -175,6 +192,14 @@ class LibvirtHypervisor:
         if self.options.uri.startswith("qemu"):
             open_libvirt_state()
         self._watching.listen(connection)
+
+    def _remove(self, connection: libvirt.virConnect, server_id: UUID) -> None:
+        """Guest and disks."""
+        domain = self._domains.look(connection, server_id)
+        if domain is not None:
+            pull_the_plug(domain)
+            undefine(domain)
+        self._disks.remove(connection, server_id)
 
     def _with(self, server_id: UUID, act: Callable[[libvirt.virDomain], T]) -> T:  # NotFound
         return self._connection.call(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import libvirt
 
-from common.errors import Unavailable
+from common.errors import Conflict, Unavailable
 from services.compute.core.guests import PowerState
 from services.compute.drivers.libvirt.errors import ignoring, is_about
 from services.compute.drivers.libvirt.owned import power_state
@@ -71,6 +71,20 @@ def suspend(domain: libvirt.virDomain) -> PowerState:
         if domain.isActive():
             domain.managedSave(libvirt.VIR_DOMAIN_SAVE_RUNNING)
     return power_state(domain)
+
+
+def crash(domain: libvirt.virDomain) -> None:
+    domain.injectNMI(0)
+
+
+def set_password(domain: libvirt.virDomain, user: str, password: str) -> None:
+    """Conflict if no agent answers, or it says no."""
+    try:
+        domain.setUserPassword(user, password, 0)
+    except libvirt.libvirtError as error:
+        if is_about(error, libvirt.VIR_ERR_NO_DOMAIN):
+            raise
+        raise Conflict("The guest's agent does not set passwords", said=error.get_error_message()) from error
 
 
 def forget_memory(domain: libvirt.virDomain) -> None:

@@ -52,6 +52,12 @@ class OwnDomains:
             raise
         return domain if self._owner(domain) == server_id else None
 
+    def is_of(self, connection: libvirt.virConnect, server_id: UUID, build: str) -> bool:
+        """Whether the domain is there, and made by that order."""
+        domain = self.look(connection, server_id)
+        identity = None if domain is None else _identity(domain)
+        return identity is not None and identity.build == build
+
     def every(self, connection: libvirt.virConnect) -> dict[UUID, libvirt.virDomain]:
         domains = connection.listAllDomains()
         return {owner: domain for domain in domains if (owner := self._owner(domain))}

@@ -15,8 +15,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, TypeAdapter
 
-from common.errors import HostFailed, InvalidInput, NotFound
-from services.compute.core.guests import GuestFound, GuestSpec, PowerState
+from common.errors import Conflict, HostFailed, InvalidInput, NotFound
+from services.compute.core.guests import Diagnosis, DiskUse, GuestFound, GuestSpec, PowerState
 from services.compute.core.hypervisors import GuestWatcher, HostFacts
 from services.compute.drivers.images.inspection import virtual_size
 from services.compute.drivers.simulated.faults import Faults
@@ -45,6 +45,7 @@ class SimulatedGuest(BaseModel):
     root_gib: int
     image: str
     console: str = ""
+    build: str = ""
 
 
 _STORED = TypeAdapter(dict[UUID, SimulatedGuest])
@@ -110,6 +111,39 @@ class SimulatedHypervisor:
     def suspend(self, server_id: UUID) -> PowerState:
         with self._trouble("suspend"):
             return self._set(server_id, PowerState.SHUTDOWN, says="suspended\n")
+
+    def rebuild(self, spec: GuestSpec, image: Path) -> PowerState:
+        with self._trouble("rebuild"):
+            if self.options.reads_images:
+                _refuse_too_large(spec, image)
+            with self._change():
+                known = self._guests.get(spec.server_id)
+                if known is None or known.build != spec.build:
+                    self._guests[spec.server_id] = _described(spec, image)
+            return self._set(spec.server_id, PowerState.RUNNING, says="booting\n")
+
+    def crash(self, server_id: UUID) -> None:
+        with self._trouble("crash"):
+            if self._found(server_id).power_state is PowerState.SHUTDOWN:
+                raise Conflict("The guest is off")
+            self._say(server_id, "NMI received\n")
+
+    def set_password(self, server_id: UUID, *, user: str, password: str) -> None:
+        with self._trouble("set_password"):
+            if self._found(server_id).power_state is not PowerState.RUNNING:
+                raise Conflict("The guest's agent does not answer")
+
+    def diagnose(self, server_id: UUID) -> Diagnosis:
+        with self._trouble("diagnose"):
+            guest = self._found(server_id)
+            return Diagnosis(
+                driver="simulated",
+                hypervisor="simulated",
+                power_state=guest.power_state,
+                cpu_times_ns=[0] * guest.vcpus,
+                memory_kib=guest.memory_mib * 1024,
+                disks=[DiskUse(name="vda")],
+            )
 
     def destroy(self, server_id: UUID) -> None:
         with self._trouble("destroy"):
@@ -206,6 +240,7 @@ def _described(spec: GuestSpec, image: Path) -> SimulatedGuest:
         memory_mib=spec.memory_mib,
         root_gib=spec.root_gib,
         image=image.name,
+        build=spec.build,
         console=f"{spec.server_id} on a simulated host\n",
     )
 

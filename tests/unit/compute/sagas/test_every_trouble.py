@@ -10,9 +10,11 @@ from common.saga.saga import Saga
 from services.compute.core.states import VmState
 from services.compute.sagas import (
     BOOT_SERVER,
+    CRASH_SERVER,
     DELETE_SERVER,
     PAUSE_SERVER,
     REBOOT_SERVER,
+    REBUILD_SERVER,
     RESTORE_SERVER,
     RESUME_SERVER,
     SAGAS,
@@ -24,11 +26,12 @@ from services.compute.sagas import (
     BootServer,
     DeleteServer,
     RebootServer,
+    RebuildServer,
     StartServer,
     StopServer,
 )
 from tests.harness.compute import ComputeWorld
-from tests.harness.sagas import Case, Trouble, cases, prove
+from tests.harness.sagas import MASKING, Case, Trouble, cases, prove
 
 pytestmark = pytest.mark.slow
 
@@ -107,6 +110,7 @@ HELD: tuple[tuple[Saga[Any], Saga[Any] | None, VmState], ...] = (
     (RESUME_SERVER,      SUSPEND_SERVER,      VmState.ACTIVE),
     (SOFT_DELETE_SERVER, None,                VmState.SOFT_DELETED),
     (RESTORE_SERVER,     SOFT_DELETE_SERVER,  VmState.ACTIVE),
+    (CRASH_SERVER,       None,                VmState.ACTIVE),
 )
 # fmt: on
 
@@ -121,12 +125,30 @@ def test_a_server_that_is_held_or_goes_on_is_as_its_guest_is(
     server_id = world.a_booted_server()
     if before is not None:
         world.do(before, before.params(server_id=server_id))
-    world.change(server_id, task_state="at-work")
+    if saga is not CRASH_SERVER:
+        world.change(server_id, task_state="at-work")
 
     ended = prove(world, saga, saga.params(server_id=server_id), case, repaired=True)
 
     if case.trouble in NEVER_FAILS:
         assert ended == "done" and world.server(server_id).vm_state == state
+
+
+@pytest.mark.parametrize("was_off", [False, True], ids=["running", "off"])
+@pytest.mark.parametrize("case", cases(REBUILD_SERVER), ids=str)
+def test_a_rebuild_leaves_a_new_guest_or_says_why_not(world: ComputeWorld, case: Case, was_off: bool) -> None:
+    server_id = world.a_booted_server()
+    if was_off:
+        world.do(STOP_SERVER, StopServer(server_id=server_id))
+    world.change(server_id, task_state="rebuilding", admin_password="new")
+
+    ended = prove(world, REBUILD_SERVER, RebuildServer(server_id=server_id, was_off=was_off), case, repaired=True)
+
+    expected = VmState.STOPPED if was_off else VmState.ACTIVE
+    late = VmState.ACTIVE if case.trouble in MASKING else expected  # what a stalled worker did afterwards was noted
+    assert world.server(server_id).vm_state in ((expected, late) if ended == "done" else (VmState.ERROR,))
+    if case.trouble in NEVER_FAILS:
+        assert ended == "done"
 
 
 def test_each_saga_is_here() -> None:
@@ -136,6 +158,7 @@ def test_each_saga_is_here() -> None:
         STOP_SERVER,
         START_SERVER,
         REBOOT_SERVER,
+        REBUILD_SERVER,
         *(one[0] for one in HELD),
     ]
 
