@@ -52,6 +52,7 @@ class IdentitySettings(Section):
         0, description="A user who has not logged in for so long counts as disabled; 0: never", ge=0
     )
 
+    max_project_tree_depth: int = Field(5, description="Levels of projects below a domain", ge=1)
     list_limit: int = Field(1000, description="Rows that one page of a list holds at most", ge=1)
 
     @field_validator("password_regex")

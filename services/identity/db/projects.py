@@ -8,9 +8,12 @@ from sqlalchemy import Select, delete, exists, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from common.db.types import utc_now
 from common.errors import Conflict, Forbidden, NotFound
+from services.identity.db.cloud_tables import Limit, ProjectEndpoint, ProjectEndpointGroup
+from services.identity.db.delegation_tables import ApplicationCredential, Credential, CredentialRule, Trust
 from services.identity.db.roles import reachable_domains, reachable_projects
-from services.identity.db.tables import Assignment, Domain, Project, User
+from services.identity.db.tables import Assignment, Domain, Project, ProjectTag, User
 
 REACHABLE, REACHABLE_DOMAINS = reachable_projects(), reachable_domains()
 
@@ -66,15 +69,28 @@ def open_to(user_id: str) -> Select[Project]:
 
 
 def remove(session: Session, project: Project) -> None:
-    """With the roles on it.  Forbidden while it has children"""
+    """With all that hangs on it.  Forbidden while it has children"""
     if session.scalar(select(exists().where(Project.parent_id == project.id))):
         raise Forbidden(
             f"Cannot delete the project {project.id} since it is not a leaf in the hierarchy. "
             "Use the cascade option if you want to delete a whole subtree."
         )
-    session.execute(delete(Assignment).where(Assignment.kind == "project", Assignment.target_id == project.id))
-    session.execute(update(User).where(User.default_project_id == project.id).values(default_project_id=None))
-    session.delete(project)
+    forget(session, select(Project.id).where(Project.id == project.id))
+
+
+def forget(session: Session, gone: Select[str]) -> None:
+    """Delete the projects whose ids `gone` finds, with roles, limits, credentials and trusts on them."""
+    session.execute(delete(Assignment).where(Assignment.kind == "project", Assignment.target_id.in_(gone)))
+    session.execute(delete(Limit).where(Limit.owner == "project", Limit.owner_id.in_(gone)))
+    own = select(ApplicationCredential.id).where(ApplicationCredential.project_id.in_(gone))
+    session.execute(delete(CredentialRule).where(CredentialRule.credential_id.in_(own)))
+    for table in (ApplicationCredential, Credential, ProjectTag, ProjectEndpoint, ProjectEndpointGroup):
+        session.execute(delete(table).where(table.project_id.in_(gone)))
+    trusts = Trust.project_id.in_(gone), Trust.deleted_at.is_(None)
+    session.execute(update(Trust).where(*trusts).values(deleted_at=utc_now()))
+    session.execute(update(User).where(User.default_project_id.in_(gone)).values(default_project_id=None))
+    session.execute(delete(Project).where(Project.id.in_(gone)))
+    session.expire_all()
 
 
 def domain_by(session: Session, *, domain_id: str | None = None, name: str | None = None) -> Domain | None:
@@ -94,13 +110,24 @@ def domains_open_to(user_id: str) -> Select[Domain]:
     return select(Domain).where(Domain.id.in_(select(REACHABLE_DOMAINS.c.id)), Domain.enabled).params(user_id=user_id)
 
 
-def add(session: Session, project: Project) -> None:
-    """Conflict when its domain has one of that name."""
+def keep(session: Session, project: Project) -> None:
+    """Write a new or changed project.  Conflict when its domain has another one of that name."""
     session.add(project)
+    name, project_id = project.name, project.id
     try:
         session.flush()
     except IntegrityError as error:
         raise Conflict(
             "Conflict occurred attempting to store project - it is not permitted to have two projects with either the "
-            f"same name or same id in the same domain: name is {project.name}, project id {project.id}."
+            f"same name or same id in the same domain: name is {name}, project id {project_id}."
         ) from error
+
+
+def place(session: Session, project_id: str, *, locked: bool = False) -> Project | Domain:
+    """The project, or the domain that has this id: the API shows domains as projects too.  NotFound"""
+    lock = locked or None
+    found = session.get(Project, project_id, with_for_update=lock)
+    found_domain = None if found else session.get(Domain, project_id, with_for_update=lock)
+    if (one := found or found_domain) is None:
+        raise NotFound(f"Could not find project: {project_id}.")
+    return one

@@ -69,10 +69,11 @@ def test_a_bad_project_is_refused_with_keystones_sentence(world: World, body: ob
     assert answer.status_code == 400 and message in answer.json()["error"]["message"]
 
 
-def test_unknown_domains_and_parents_are_not_found(world: World) -> None:
-    for fields in ({"domain_id": "none"}, {"parent_id": "none"}):
+def test_a_project_in_an_unknown_place_is_a_mistake_in_the_body(world: World) -> None:
+    for fields, word in (({"domain_id": "none"}, "domain"), ({"parent_id": "none"}, "project")):
         answer = world.http.post("/v3/projects", headers=world.as_(), json={"project": {"name": "x"} | fields})
-        assert answer.status_code == 404
+        assert answer.status_code == 400
+        assert answer.json()["error"]["message"] == f"Could not find {word}: none."
 
 
 def test_a_project_with_children_stays(world: World) -> None:

@@ -124,6 +124,12 @@ def a_group(world: World, name: str, *members: str) -> str:
     return group
 
 
+def a_domain(world: World, name: str, **fields: object) -> str:
+    answer = world.http.post("/v3/domains", headers=world.as_(), json={"domain": {"name": name} | fields})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["domain"]["id"])
+
+
 def a_role(world: World, name: str, **fields: object) -> str:
     answer = world.http.post("/v3/roles", headers=world.as_(), json={"role": {"name": name} | fields})
     assert answer.status_code == 201, answer.text

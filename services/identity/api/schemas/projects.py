@@ -1,34 +1,53 @@
-"""The body that makes a project."""
+"""The bodies that make and change a project, and the tags of one."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field, StrictBool, StringConstraints
 
-from services.identity.api.schemas.texts import Additions, Id, Nothing, ProjectName, Text
+from services.identity.api.schemas.resources import Fields, Options
+from services.identity.api.schemas.texts import Id, ProjectName, Text
+
+
+def _each_once(tags: list[str]) -> list[str]:
+    if len(set(tags)) != len(tags):
+        raise ValueError(f"{tags!r} has non-unique elements")
+    return tags
+
 
 Tag = Annotated[Text, StringConstraints(min_length=1, max_length=255, pattern=r"^[^,/]*$")]
+Tags = Annotated[list[Tag], Field(max_length=80), AfterValidator(_each_once)]
 
 
-class NewProject(BaseModel):
-    """What is not named here is kept and shown as it came."""
+class ProjectFields(Fields):
+    description: Text | None = None
+    enabled: StrictBool = True
+    tags: Tags = Field(default_factory=list)
+    options: Options = Field(default_factory=Options)
 
-    model_config = ConfigDict(frozen=True, extra="allow")
-    __pydantic_extra__: Additions
 
+class NewProject(ProjectFields):
     name: ProjectName
     domain_id: Id | None = None
     parent_id: Id | None = None
-    description: Text | None = None
-    enabled: StrictBool = True
-    is_domain: Literal[False] = False
-    tags: list[Tag] = Field(default_factory=list, max_length=80)
-    options: Nothing = Field(default_factory=dict)
+    is_domain: StrictBool = False
 
-    def additions(self) -> dict[str, Any]:
-        return dict(self.__pydantic_extra__ or {})
+
+class ChangedProject(ProjectFields):
+    name: ProjectName = ""
+    domain_id: Any = None  # these three only as they are
+    parent_id: Any = None
+    is_domain: Any = None
 
 
 class ProjectBody(BaseModel):
     project: NewProject
+
+
+class ProjectChangeBody(BaseModel):
+    project: ChangedProject
+
+
+class TagsBody(BaseModel):
+    tags: Tags
