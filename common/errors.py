@@ -4,7 +4,7 @@
       InvalidInput [400]     Unauthenticated [401]     NotFound [404]     TooLarge [413]
       Forbidden    [403]   > OverQuota
       Conflict     [409]   > StaleGeneration, NoCapacity
-      Unsupported  [415]
+      Unsupported  [415]     TooMany         [429]
       Unavailable  [503]   > DeadlineExceeded, HostFailed
 
 The message is for whoever asked; `facts` are for the log.  Only a service's `api/faults.py` knows how an
@@ -80,6 +80,12 @@ class TooLarge(PlatformError):
     """More bytes, or deeper nesting, than is taken."""
 
     status, code = 413, "too.large"
+
+
+class TooMany(PlatformError):
+    """Too often; `facts["retry_after_s"]` says when it is worth another try."""
+
+    status, code = 429, "too.many"
 
 
 class Unsupported(PlatformError):

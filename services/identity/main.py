@@ -21,13 +21,16 @@ from services.identity.api.faults import IdentityFaults
 from services.identity.api.kit import Kit, revoke
 from services.identity.api.verifier import OwnVerifier
 from services.identity.contract import TokenRevoked
+from services.identity.core.application_secrets import ApplicationSecrets
 from services.identity.core.bootstrap import Bootstrap
 from services.identity.core.keys import Seal
 from services.identity.core.lockout import Lockout
 from services.identity.core.password_rules import PasswordRules
 from services.identity.core.passwords import Passwords
+from services.identity.core.seals import TextSeal
+from services.identity.core.sources import Sources
 from services.identity.db import bootstrap as first_rows
-from services.identity.db import revocations, users
+from services.identity.db import credentials, revocations, users
 from services.identity.db.keyring import Keyring
 from services.identity.db.tables import IdentityTable
 from services.identity.settings import IdentitySettings
@@ -83,6 +86,7 @@ def keep_house(kit: Kit) -> None:
     kit.keyring.prepare(max_age=timedelta(days=kit.settings.key_max_age_days))
     with kit.database.transaction() as session:
         revocations.forget(session, before=now)
+        credentials.forget_passcodes(session, now - timedelta(minutes=5))
         users.forget_old_failures(session, now - timedelta(seconds=2 * kit.settings.lockout_longest_s))
 
 
@@ -97,6 +101,7 @@ def _kit(surroundings: Surroundings, settings: IdentitySettings, database: Datab
     kept_for = timedelta(seconds=settings.token_lifetime_s + settings.expired_grace_s)
     keyring = Keyring(database, Seal(secret), kept_for=kept_for)
     keyring.prepare(max_age=timedelta(days=settings.key_max_age_days))
+    passwords = _passwords(settings)
     return Kit(
         settings=settings,
         url=f"{surroundings.platform.public_url.rstrip('/')}/identity/v3",
@@ -104,7 +109,10 @@ def _kit(surroundings: Surroundings, settings: IdentitySettings, database: Datab
         database=database,
         bus=surroundings.bus,
         policy=policy_of(surroundings.platform.policy_file, "identity", RULES),
-        passwords=_passwords(settings),
+        passwords=passwords,
+        secrets=ApplicationSecrets(secret, passwords),
+        blobs=TextSeal(secret, "pileus credentials"),
+        sources=Sources(settings.source_failures, settings.source_failures_per_s),
         password_rules=_password_rules(settings),
         lockout=Lockout(settings.lockout_after, settings.lockout_first_s, settings.lockout_longest_s),
         keyring=keyring,

@@ -53,6 +53,15 @@ class IdentitySettings(Section):
     )
 
     max_project_tree_depth: int = Field(5, description="Levels of projects below a domain", ge=1)
+    source_failures: int = Field(
+        200, description="Failed log-ins that one address may make at once before it must wait", ge=1
+    )
+    source_failures_per_s: float = Field(2, description="How many more of them each second brings", gt=0)
+    receipt_lifetime_s: int = Field(
+        300, description="How long the first half of a log-in with several methods counts", ge=10
+    )
+    redelegation_depth: int = Field(3, description="How often a trust may be handed on", ge=0)
+
     list_limit: int = Field(1000, description="Rows that one page of a list holds at most", ge=1)
 
     @field_validator("password_regex")

@@ -2,9 +2,14 @@
 
 from common.auth.policy import merged
 from services.identity.api import (
+    access_rules,
+    application_credentials,
     catalog,
+    credentials,
     domain_config,
     domains,
+    ec2_credentials,
+    ec2_tokens,
     grants,
     groups,
     implied_roles,
@@ -18,6 +23,7 @@ from services.identity.api import (
     role_assignments,
     roles,
     tokens,
+    trusts,
     users,
     versions,
 )
@@ -39,6 +45,12 @@ NOUNS = (
     implied_roles,
     role_assignments,
     catalog,
+    credentials,
+    ec2_credentials,
+    ec2_tokens,
+    application_credentials,
+    access_rules,
+    trusts,
 )
 ROUTERS = (*(noun.router for noun in NOUNS), *grants.ROUTERS)
 RULES = merged(policy.SHARED, *(noun.RULES for noun in (*NOUNS, grants)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from common.auth.callers import Caller
 from common.auth.tokens import NOT_VALID
 from common.errors import Unauthenticated
-from services.identity.api import password_logins
+from services.identity.api import application_logins, password_logins
 from services.identity.api.kit import Kit
 from services.identity.api.schemas.auth import IdentityPart, UserRef, expecting
 
@@ -22,21 +22,27 @@ class Proven:
     user_id: str
     methods: tuple[str, ...]
     parent: Caller | None = None  # whose token was shown
+    application_credential_id: str | None = None  # whose power, and no more, it has
 
 
-def prove(kit: Kit, identity: IdentityPart) -> Proven:
-    """The user, if every method asked for proves the same one.  Unauthenticated, InvalidInput"""
+def prove(kit: Kit, identity: IdentityPart, receipt: Caller | None = None) -> Proven:
+    """The user, if every method asked for proves the same one.  Unauthenticated, InvalidInput
+
+    `receipt`: what the user showed a little while ago, which counts as if it were shown now.
+    """
     names = tuple(dict.fromkeys(identity.methods))  # the same one twice is one
     if not names:
         raise expecting("methods", "identity")
     if not set(names) <= METHODS.keys():
         raise Unauthenticated(UNSUPPORTED)
     proven = [METHODS[name](kit, identity) for name in names]
+    proven += [Proven(receipt.user_id, receipt.methods)] if receipt else []
     if len({one.user_id for one in proven}) != 1:
         raise Unauthenticated(NOT_VALID)
     methods = dict.fromkeys(names + tuple(method for one in proven for method in one.methods))
     parent = next((one.parent for one in proven if one.parent), None)
-    return Proven(proven[0].user_id, tuple(methods), parent)
+    credential_id = next((one.application_credential_id for one in proven if one.application_credential_id), None)
+    return Proven(proven[0].user_id, tuple(methods), parent, credential_id)
 
 
 def _by_token(kit: Kit, identity: IdentityPart) -> Proven:
@@ -61,4 +67,22 @@ def _well_named(asked: UserRef) -> None:
         raise expecting("domain", "user")
 
 
-METHODS: dict[str, Callable[[Kit, IdentityPart], Proven]] = {"password": _by_password, "token": _by_token}
+def _by_application_credential(kit: Kit, identity: IdentityPart) -> Proven:
+    if identity.application_credential is None:
+        raise expecting("application_credential", "identity")
+    row = application_logins.by_secret(kit, identity.application_credential)
+    return Proven(row.user_id, ("application_credential",), application_credential_id=row.id)
+
+
+def _by_passcode(kit: Kit, identity: IdentityPart) -> Proven:
+    if identity.totp is None:
+        raise expecting("totp", "identity")
+    return Proven(application_logins.by_passcode(kit, identity.totp.user), ("totp",))
+
+
+METHODS: dict[str, Callable[[Kit, IdentityPart], Proven]] = {
+    "password": _by_password,
+    "token": _by_token,
+    "application_credential": _by_application_credential,
+    "totp": _by_passcode,
+}

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from starlette.routing import Match
 
-from common.errors import Forbidden, PlatformError, TooLarge, Unauthenticated, Unavailable
+from common.errors import Forbidden, PlatformError, TooLarge, TooMany, Unauthenticated, Unavailable
 from common.http.json import Json
 
 VARY = {"vary": "X-Auth-Token"}
@@ -30,6 +30,8 @@ class IdentityFaults:
             headers["www-authenticate"] = self._challenge
         if isinstance(error, Unavailable | TooLarge):
             headers["retry-after"] = RETRY_AFTER_S
+        if isinstance(error, TooMany):
+            headers["retry-after"] = str(error.facts.get("retry_after_s", RETRY_AFTER_S))
         body = {"code": error.status, "message": _message(error), "title": HTTPStatus(error.status).phrase}
         return Json({"error": body}, error.status, headers=headers)
 

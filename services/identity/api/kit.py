@@ -16,9 +16,12 @@ from common.db.database import Database
 from common.db.types import utc_now
 from services.identity.api.verifier import OwnVerifier
 from services.identity.contract import TokenRevoked
+from services.identity.core.application_secrets import ApplicationSecrets
 from services.identity.core.lockout import Lockout
 from services.identity.core.password_rules import PasswordRules, is_inactive
 from services.identity.core.passwords import Passwords
+from services.identity.core.seals import TextSeal
+from services.identity.core.sources import Sources
 from services.identity.db import revocations
 from services.identity.db.keyring import Keyring
 from services.identity.db.tables import User
@@ -39,6 +42,9 @@ class Kit:
     passwords: Passwords
     password_rules: PasswordRules
     lockout: Lockout
+    secrets: ApplicationSecrets
+    blobs: TextSeal  # what credentials keep
+    sources: Sources
     keyring: Keyring
     verifier: OwnVerifier
 

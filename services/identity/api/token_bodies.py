@@ -7,17 +7,18 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from common.auth.callers import Caller
+from services.identity.api.delegation import Grant
 from services.identity.api.scoping import Granted
 from services.identity.core.times import written, written_bare
 from services.identity.db import catalog
 from services.identity.db.tables import Domain
-from services.identity.db.users import Member
 
 Body = dict[str, Any]
 
 
-def token_body(session: Session, caller: Caller, member: Member, found: Granted, *, with_catalog: bool) -> Body:
+def token_body(session: Session, caller: Caller, got: Grant, *, with_catalog: bool) -> Body:
     """`{"token": …}` as it is shown when issued and when validated."""
+    member, found = got.member, got.found
     body: Body = {
         "methods": list(caller.methods),
         "user": {
@@ -35,7 +36,26 @@ def token_body(session: Session, caller: Caller, member: Member, found: Granted,
         body["roles"] = [{"id": role.id, "name": role.name} for role in found.roles]
         if with_catalog:
             body["catalog"] = catalog_body(session)
-    return {"token": body}
+    return {"token": body | _delegated(got)}
+
+
+def _delegated(got: Grant) -> Body:
+    """Through what it acts."""
+    if (trust := got.trust) is not None:
+        return {
+            "OS-TRUST:trust": {
+                "id": trust.id,
+                "impersonation": trust.impersonation,
+                "trustee_user": {"id": trust.trustee_user_id},
+                "trustor_user": {"id": trust.trustor_user_id},
+            }
+        }
+    if (credential := got.credential) is None:
+        return {}
+    shown: Body = {"id": credential.id, "name": credential.name, "restricted": not credential.unrestricted}
+    if got.rules:
+        shown["access_rules"] = [rule._asdict() for rule in got.rules]
+    return {"application_credential": shown}
 
 
 def audit_ids(caller: Caller) -> list[str]:

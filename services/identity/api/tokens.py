@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from base64 import urlsafe_b64encode
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -12,19 +14,20 @@ from sqlalchemy.orm import Session
 from common.auth.callers import Caller as Who
 from common.auth.tokens import NOT_VALID
 from common.db.types import utc_now
-from common.errors import NotFound, Unauthenticated
+from common.errors import Forbidden, NotFound, TooMany, Unauthenticated
 from common.http.identity import Caller
 from common.http.invalid import parsed
 from common.http.json import Json
-from services.identity.api import authentication
+from services.identity.api import authentication, receipts
 from services.identity.api.authentication import Proven
+from services.identity.api.delegation import Grant, acting, grant, still
 from services.identity.api.kit import Kit, KitOf
 from services.identity.api.routing import Body, Router
 from services.identity.api.schemas.auth import AuthBody, AuthPart, expecting
-from services.identity.api.scoping import Granted, granted, still_granted
+from services.identity.api.token_bodies import Body as Shown
 from services.identity.api.token_bodies import token_body
-from services.identity.db import users
-from services.identity.db.users import Member
+from services.identity.core.factors import unmet
+from services.identity.db import trusts, users
 
 router = Router()
 
@@ -45,14 +48,49 @@ def issue_token(request: Request, body: Body, kit: KitOf) -> Response:
     """Log in, or change the scope of a token that one has."""
     auth = _asked(body)
     issued_at = utc_now()  # before anything is looked up, so that a revocation meanwhile ends this token
-    proven = authentication.prove(kit, auth.identity)
+    proven = _proven(kit, request, auth)
+    if proven.application_credential_id is not None and auth.scope is not None:
+        raise Unauthenticated(NOT_VALID, reason="an application credential has its own scope")
     with kit.database.reading() as session:
-        member = _enabled(kit, users.by_id(session, proven.user_id))
-        found = granted(session, member.user, auth.scope)
-        caller = _caller(kit, issued_at, proven, member, found)
-        token = kit.keyring.sign(session, caller)
-        answer = token_body(session, caller, member, found, with_catalog=_wants_catalog(request))
+        member = acting(kit, users.by_id(session, proven.user_id))
+        if rules := unmet(member.user.options, proven.methods, authentication.METHODS):
+            if proven.parent is not None:  # a receipt would lose where the token came from
+                raise Unauthenticated(NOT_VALID, reason="the token was made with fewer methods")
+            return receipts.answer(kit, session, member, proven.methods, rules, issued_at)
+        got = grant(kit, session, member, proven, auth.scope)
+        token, answer = issued(kit, session, proven, got, issued_at, with_catalog=_wants_catalog(request))
+    _take_a_use(kit, got)
     return Json(answer, 201, headers={SUBJECT: token})
+
+
+def issued(
+    kit: Kit, session: Session, proven: Proven, got: Grant, issued_at: datetime, *, with_catalog: bool = True
+) -> tuple[str, Shown]:
+    """A token for what was granted, and its body."""
+    caller = _caller(kit, issued_at, proven, got)
+    return kit.keyring.sign(session, caller), token_body(session, caller, got, with_catalog=with_catalog)
+
+
+def _take_a_use(kit: Kit, got: Grant) -> None:
+    """Unauthenticated when others were faster"""
+    if got.trust is None or got.trust.remaining_uses is None:
+        return
+    with kit.database.transaction() as session:
+        if not trusts.use(session, got.trust.id, utc_now()):
+            raise Unauthenticated(NOT_VALID, reason="the trust is used up")
+
+
+def _proven(kit: Kit, request: Request, auth: AuthPart) -> Proven:
+    """Who asks, unless too many from the same address failed.  TooMany, Unauthenticated"""
+    source = request.headers.get("x-forwarded-for", "")  # the gateway says it; without it the request came from inside
+    if source and (wait_s := kit.sources.wait_s(source, time.monotonic())):
+        raise TooMany("Too many failed log-ins; try again later.", retry_after_s=math.ceil(wait_s))
+    try:
+        return authentication.prove(kit, auth.identity, receipts.shown(kit, request))
+    except Unauthenticated:
+        if source:
+            kit.sources.failed(source, time.monotonic())
+        raise
 
 
 @router.look("/v3/auth/tokens", "identity:check_token", "identity:validate_token")
@@ -63,8 +101,7 @@ def validate_token(request: Request, caller: Caller, kit: KitOf, allow_expired: 
     rule = "identity:check_token" if request.method == "HEAD" else "identity:validate_token"
     kit.policy.must(rule, caller, {"user_id": subject.user_id})
     with kit.database.reading() as session:
-        member, found = _still_good(kit, session, subject)
-        answer = token_body(session, subject, member, found, with_catalog=_wants_catalog(request))
+        answer = token_body(session, subject, _still_good(kit, session, subject), with_catalog=_wants_catalog(request))
     return Json(answer, headers={SUBJECT: token})
 
 
@@ -88,16 +125,11 @@ def _wants_catalog(request: Request) -> bool:
     return "nocatalog" not in request.query_params
 
 
-def _enabled(kit: Kit, member: Member | None) -> Member:
-    if member is None or not kit.may_act(member):
-        raise Unauthenticated(NOT_VALID)
-    return member
-
-
-def _caller(kit: Kit, issued_at: datetime, proven: Proven, member: Member, found: Granted) -> Who:
+def _caller(kit: Kit, issued_at: datetime, proven: Proven, got: Grant) -> Who:
     """What the token will say.  A token made from a token ends with it."""
-    parent, project = proven.parent, found.placed
+    parent, member, found, project = proven.parent, got.member, got.found, got.found.placed
     ends = (issued_at + timedelta(seconds=kit.settings.token_lifetime_s)).replace(microsecond=0)
+    ends = got.ends(ends)
     chain = parent.audit_ids if parent else ()
     if len(chain) >= LONGEST_CHAIN:
         raise Unauthenticated(NOT_VALID, reason="too many tokens made one from the other")
@@ -114,6 +146,11 @@ def _caller(kit: Kit, issued_at: datetime, proven: Proven, member: Member, found
         is_system=found.scope.kind == "system",
         roles=frozenset(role.name for role in found.roles),
         role_ids=frozenset(role.id for role in found.roles),
+        trust_id=got.trust.id if got.trust else None,
+        trust_users=got.trust_users,
+        application_credential_id=got.credential.id if got.credential else None,
+        is_restricted=got.credential is not None and not got.credential.unrestricted,
+        access_rules=got.rules,
     )
 
 
@@ -132,8 +169,8 @@ def _subject(request: Request, kit: Kit, *, grace_s: float) -> tuple[str, Who]:
         raise NotFound("Could not find token.") from error
 
 
-def _still_good(kit: Kit, session: Session, subject: Who) -> tuple[Member, Granted]:
+def _still_good(kit: Kit, session: Session, subject: Who) -> Grant:
     try:
-        return _enabled(kit, users.by_id(session, subject.user_id)), still_granted(session, subject)
-    except Unauthenticated as error:
+        return still(kit, session, subject)
+    except (Unauthenticated, Forbidden) as error:
         raise NotFound("Could not find token.") from error

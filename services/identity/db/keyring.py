@@ -49,13 +49,13 @@ class Keyring:
         log.info("signing key rotated", extra={"key_id": pair.id})
         return pair.id
 
-    def sign(self, session: Session, caller: Caller) -> str:
+    def sign(self, session: Session, caller: Caller, *, audience: str | None = None) -> str:
         """The token for `caller`.  Unavailable when no key can be opened"""
         current = _current(session)
         private = self._opened(current) if current else None
         if current is None or private is None:
             raise Unavailable("There is no signing key that this process can use.")
-        return sign(caller, key=private, key_id=current.id)
+        return sign(caller, key=private, key_id=current.id, audience=audience)
 
     def published(self, session: Session) -> Sequence[SigningKey]:
         """Current and former keys whose tokens may still live."""

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from common.errors import InvalidInput
-from services.identity.api.schemas.texts import Text
+from services.identity.api.schemas.texts import Id, Text
 
 MALFORMED = (
     "The server could not comply with the request since it is either malformed or otherwise incorrect. "
@@ -50,8 +50,31 @@ class TokenMethod(Part):
     id: str = Field(repr=False)
 
 
+class NamedUser(Part):
+    id: Text | None = None
+    name: Text | None = None
+    domain: DomainRef | None = None
+
+
+class ApplicationCredentialMethod(Part):
+    id: Text | None = None
+    name: Text | None = None
+    user: NamedUser | None = None
+    secret: str = Field(repr=False)
+
+
+class TotpUser(NamedUser):
+    passcode: Text = Field(repr=False)
+
+
+class TotpMethod(Part):
+    user: TotpUser
+
+
 class IdentityPart(Part):
     methods: list[str]
+    application_credential: ApplicationCredentialMethod | None = None
+    totp: TotpMethod | None = None
     password: PasswordMethod | None = None
     token: TokenMethod | None = None
 
@@ -60,7 +83,12 @@ class SystemRef(Part):
     all: Literal[True]
 
 
+class TrustRef(Part):
+    id: Id
+
+
 class ScopePart(Part):
+    trust: TrustRef | None = Field(None, alias="OS-TRUST:trust")
     project: ProjectRef | None = None
     domain: DomainRef | None = None
     system: SystemRef | None = None
@@ -68,9 +96,9 @@ class ScopePart(Part):
 
     def named(self) -> str:
         """Which one of them is asked for.  InvalidInput"""
-        given = [name for name in ("project", "domain", "system", "unscoped") if name in self.model_fields_set]
+        given = [name for name in ("project", "domain", "system", "unscoped", "trust") if name in self.model_fields_set]
         if len(given) != 1:
-            raise expecting("project, domain, system or unscoped", "scope")
+            raise expecting("project, domain, system, OS-TRUST:trust or unscoped", "scope")
         return given[0]
 
 
