@@ -68,7 +68,7 @@ def revoke(session: Session, settings: IdentitySettings, **ends: str) -> Revocat
     return revocations.add(session, now=now, until=now + timedelta(seconds=kept_s), **ends)
 
 
-def _kit(request: Request) -> Kit:
+async def _kit(request: Request) -> Kit:  # not a plain `def`: each of those costs a hop to a thread
     kit: Kit = request.app.state.kit
     return kit
 

@@ -42,7 +42,7 @@ INEXACT: Mapping[str, Inexact] = {
 # fmt: on
 
 
-def _page(request: Request, kit: KitOf) -> Page:
+async def _page(request: Request, kit: KitOf) -> Page:
     most = kit.settings.list_limit
     asked = request.query_params.get("limit")
     return Page(min(_number(asked) or most, most) if asked else most, request.query_params.get("marker") or None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Select, delete, exists, select, update
+from sqlalchemy import Select, bindparam, delete, exists, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -39,8 +39,12 @@ def _one(session: Session, query: Select[Project, Domain]) -> Placed | None:
     return Placed(found[0], found[1]) if found else None
 
 
+BY_ID = _placed().where(Project.id == bindparam("project_id"))  # built once: each token asks this
+
+
 def by_id(session: Session, project_id: str) -> Placed | None:
-    return _one(session, _placed().where(Project.id == project_id))
+    found = session.execute(BY_ID, {"project_id": project_id}).one_or_none()
+    return Placed(found[0], found[1]) if found else None
 
 
 def by_name(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Select, delete, select, update
+from sqlalchemy import Select, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -43,8 +43,12 @@ def _one(session: Session, query: Select[User, Domain]) -> Member | None:
     return Member(found[0], found[1]) if found else None
 
 
+BY_ID = _members().where(User.id == bindparam("user_id"))  # built once: each token asks this
+
+
 def by_id(session: Session, user_id: str) -> Member | None:
-    return _one(session, _members().where(User.id == user_id))
+    found = session.execute(BY_ID, {"user_id": user_id}).one_or_none()
+    return Member(found[0], found[1]) if found else None
 
 
 def by_name(
