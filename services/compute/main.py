@@ -26,7 +26,7 @@ from services.compute.sagas.kit import Kit, Rules
 from services.compute.settings import ComputeSettings
 from services.compute.worker.answers import Worker, handlers
 from services.compute.worker.housekeeping import Hearing, Housekeeping
-from services.identity.client import verifier_for
+from services.identity.client import IdentityClient, verifier_for
 from services.image.client import ImageClient
 
 BEAT_S, TIDY_S = 5.0, 60.0
@@ -51,7 +51,7 @@ def build_api(surroundings: Surroundings) -> Part:
     settings = ComputeSettings.read(surroundings.settings_file)
     database = database_of(settings.database_url)
     verifier, refresher = verifier_for(surroundings)
-    images = ImageClient.near(surroundings)
+    images, projects = ImageClient.near(surroundings), IdentityClient(surroundings)
     public_url = surroundings.platform.public_url.rstrip("/")
     kit = api.Kit(
         settings=settings,
@@ -59,6 +59,7 @@ def build_api(surroundings: Surroundings) -> Part:
         database=database,
         bus=surroundings.bus,
         images=images,
+        projects=projects,
         policy=policy_of(surroundings.platform.policy_file, "compute", RULES),
     )
     return Part(
@@ -66,7 +67,7 @@ def build_api(surroundings: Surroundings) -> Part:
         app=compute_app(kit, verifier, identity_url=f"{public_url}/identity"),
         listen=settings.listen,
         starts=(refresher.start,),
-        stops=(refresher.stop, images.close),
+        stops=(refresher.stop, images.close, projects.close),
     )
 
 
@@ -80,7 +81,8 @@ def build_worker(surroundings: Surroundings) -> Part:
     name = f"{socket.gethostname()}:{os.getpid()}"
     engine = SagaEngine(kit.database, SAGA_TABLES, SAGAS, kit, worker=name, pace=Pace(threads=settings.worker_threads))
     worker = Worker(kit, engine, ratios_of(settings), settings.default_zone)
-    housekeeping = Housekeeping(kit, hearing, timedelta(days=settings.keep_history_days))
+    history, usage = timedelta(days=settings.keep_history_days), timedelta(days=settings.keep_usage_days)
+    housekeeping = Housekeeping(kit, hearing, history, usage)
     beat = Periodic("compute heartbeat", housekeeping.beat, every_s=BEAT_S)
     tidy = Periodic("compute housekeeping", housekeeping.tidy, every_s=TIDY_S)
     alone = surroundings.platform.bus_url.startswith("memory:")  # then no other process works on this database

@@ -9,6 +9,7 @@ from typing import ClassVar
 from pydantic import Field, SecretStr
 
 from common.settings import Section
+from services.compute.core.quotas import FIXED
 
 
 class ComputeSettings(Section):
@@ -31,6 +32,8 @@ class ComputeSettings(Section):
     quota_ram: int = Field(51_200, description="MiB of memory of all servers of a project; -1: any amount", ge=-1)
     quota_key_pairs: int = Field(100, description="Key pairs one user may have", ge=-1)
     quota_metadata_items: int = Field(128, description="Metadata items one server may have", ge=-1)
+    quota_server_groups: int = Field(10, description="Server groups a project may have", ge=-1)
+    quota_server_group_members: int = Field(10, description="Servers one group may have of each user", ge=-1)
 
     cpu_allocation_ratio: float = Field(4.0, description="Times that a new host's vCPUs may be claimed", gt=0)
     memory_allocation_ratio: float = Field(1.0, description="Times that a new host's memory may be claimed", gt=0)
@@ -43,11 +46,13 @@ class ComputeSettings(Section):
     grace_s: float = Field(20, description="After a start or loss of the bus, hosts have this long to be heard", ge=0)
     keep_history_days: float = Field(30, description="Days that timelines and deleted servers are kept", gt=0)
 
+    keep_usage_days: float = Field(400, description="Days that usage reports know deleted servers", gt=0)
+
     worker_threads: int = Field(64, description="Sagas that one worker process runs at once", ge=1)
 
     def quotas(self) -> dict[str, int]:
-        """Resource -> what a project may have of it by default."""
-        return {name.removeprefix("quota_"): value for name, value in self if name.startswith("quota_")}
+        """Resource -> what a project may have of it by default; also of what only old clients ask for."""
+        return FIXED | {name.removeprefix("quota_"): value for name, value in self if name.startswith("quota_")}
 
 
 class AgentSettings(Section):

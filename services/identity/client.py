@@ -7,9 +7,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 from common.auth.tokens import PublicKeys, Revocation, TokenVerifier
 from common.bus.bus import Bus, Handlers
+from common.errors import Forbidden, NotFound
 from common.http.client import ServiceClient
 from common.periodic import Periodic
 from common.process import Surroundings
@@ -49,6 +51,16 @@ class IdentityClient(ServiceClient):
         """The whole list: what still lives of it is short."""
         answer = self.request("GET", "/v3/OS-REVOKE/events", headers={HEADER: prove(self._secret)})
         return [Revocation(**event | {"expires_at": event["listed_until"]}) for event in answer.json()["events"]]
+
+    def has_project(self, project_id: str, token: str | None = None) -> bool:
+        """Whether there is such a project; what the token's owner may not look at is taken to be one.  Unavailable"""
+        try:
+            self.request("GET", f"/v3/projects/{quote(project_id, safe='')}", token=token)
+        except NotFound:
+            return False
+        except Forbidden:
+            return True
+        return True
 
     def token(self, username: str, password: str, project: str, *, domain_id: str = "default") -> Issued:
         """Log in.  Unauthenticated"""

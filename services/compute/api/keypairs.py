@@ -8,7 +8,7 @@ from fastapi import Request, Response
 
 from common.auth.callers import Caller as Who
 from common.clock import utc_now
-from common.errors import InvalidInput, OverQuota
+from common.errors import InvalidInput
 from common.http.identity import Caller
 from common.http.json import Json
 from common.http.operations import operation
@@ -21,7 +21,6 @@ from services.compute.api.schemas.parts import read
 from services.compute.api.server_views import microseconds
 from services.compute.api.versions import KEYPAIR
 from services.compute.core.keypairs import fingerprint_of, generate_ssh
-from services.compute.core.quotas import UNLIMITED
 
 routes = router()
 
@@ -55,10 +54,7 @@ def create_keypair(body: Body, caller: Caller, kit: KitOf, version: Version) -> 
     made = _made(asked, user_id, kit)
     private_key = made.pop("private_key", None)
     with kit.transaction() as tx:
-        tx.keypairs.take_turn(user_id)
-        most = tx.quotas.of_project(str(caller.project_id), kit.settings.quotas())["key_pairs"]
-        if most != UNLIMITED and tx.keypairs.count(user_id) >= most:
-            raise OverQuota("Quota exceeded, too many key pairs.")
+        tx.quotas.admit_keypair(project_id=str(caller.project_id), user_id=user_id)
         tx.keypairs.add(made)
     shown = {name: made[name] for name in ("name", "public_key", "fingerprint", "user_id")} | {"type": made["kind"]}
     if private_key is not None:

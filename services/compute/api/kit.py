@@ -16,17 +16,21 @@ from common.auth.callers import Caller
 from common.auth.policy import Policy
 from common.bus.bus import Bus
 from common.db.database import Database
+from common.errors import InvalidInput
 from common.saga.store import Sagas
 from services.compute.contract import SagasDue
 from services.compute.core.images import Image
+from services.compute.db.aggregates import Aggregates
 from services.compute.db.flavors import Flavors
 from services.compute.db.hypervisors import Hypervisors
 from services.compute.db.keypairs import Keypairs
 from services.compute.db.quotas import Quotas
+from services.compute.db.server_groups import ServerGroups
 from services.compute.db.server_lists import ServerLists
 from services.compute.db.servers import Servers
 from services.compute.db.services import Services
 from services.compute.db.tables import SAGAS
+from services.compute.db.usage import Usage
 from services.compute.settings import ComputeSettings
 
 
@@ -37,12 +41,20 @@ class Images(Protocol):
         """The image, as the owner of the token sees it.  NotFound, Unavailable"""
 
 
+class Projects(Protocol):
+    """The identity service, as far as the API asks it."""
+
+    def has_project(self, project_id: str, token: str | None = None) -> bool:
+        """Whether there is such a project, as far as the owner of the token may know.  Unavailable"""
+
+
 @dataclass(eq=False)
 class Tx:
     """One transaction's queries, by noun."""
 
     session: Session
     bus: Bus = field(repr=False)
+    limits: Mapping[str, int]  # of the settings
 
     @cached_property
     def servers(self) -> Servers:
@@ -62,7 +74,19 @@ class Tx:
 
     @cached_property
     def quotas(self) -> Quotas:
-        return Quotas(self.session)
+        return Quotas(self.session, self.limits)
+
+    @cached_property
+    def server_groups(self) -> ServerGroups:
+        return ServerGroups(self.session)
+
+    @cached_property
+    def aggregates(self) -> Aggregates:
+        return Aggregates(self.session)
+
+    @cached_property
+    def usage(self) -> Usage:
+        return Usage(self.session)
 
     @cached_property
     def services(self) -> Services:
@@ -87,19 +111,20 @@ class Kit:
     database: Database
     bus: Bus
     images: Images
+    projects: Projects
     policy: Policy
 
     @contextmanager
     def transaction(self) -> Iterator[Tx]:
         """All of the block is committed, or nothing."""
         with self.database.transaction() as session:
-            yield Tx(session, self.bus)
+            yield Tx(session, self.bus, self.settings.quotas())
 
     @contextmanager
     def reading(self) -> Iterator[Tx]:
         """One snapshot; nothing is kept."""
         with self.database.reading() as session:
-            yield Tx(session, self.bus)
+            yield Tx(session, self.bus, self.settings.quotas())
 
     def must(self, rule: str, caller: Caller, target: Mapping[str, Any] | None = None) -> None:
         """Forbidden unless the rule allows; without a target, it is the caller's own project that is acted on."""
@@ -107,6 +132,12 @@ class Kit:
 
     def allows(self, rule: str, caller: Caller, target: Mapping[str, Any] | None = None) -> bool:
         return self.policy.allows(f"os_compute_api:{rule}", caller, target)
+
+
+def must_be_project(kit: Kit, project_id: str, caller: Caller) -> None:
+    """InvalidInput unless identity knows it; one's own it need not be asked for."""
+    if project_id != caller.project_id and not kit.projects.has_project(project_id, caller.token):
+        raise InvalidInput(f"Project ID {project_id[:64]} is not a valid project.")
 
 
 def scope_of(caller: Caller) -> str | None:

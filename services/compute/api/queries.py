@@ -70,6 +70,11 @@ KNOWN: dict[str, Known] = {  # path of a route below /v2.1 -> what it takes
         Known(_since(33, "limit", "marker") | _since(53, "hypervisor_hostname_pattern", "with_servers"), 53),
     "/os-hypervisors/{hypervisor_id}":        Known(_since(53, "with_servers"), 53),
     "/limits":                                Known(_since(1, "reserved", "tenant_id"), 75),
+    "/os-server-groups":                       Known(_since(1, "all_projects", "limit", "offset"), 75),
+    "/os-simple-tenant-usage":
+        Known(_since(1, "start", "end", "detailed") | _since(40, "limit", "marker"), 75),
+    "/os-simple-tenant-usage/{project_id}":
+        Known(_since(1, "start", "end") | _since(40, "limit", "marker"), 75),
     "/os-quota-sets/{project_id}":            Known(_since(1, "user_id"), 75),
     "/os-quota-sets/{project_id}/detail":     Known(_since(1, "user_id"), 75),
 }
@@ -104,6 +109,17 @@ def _refuse(name: str, known: Known) -> None:
 def limit_of(query: QueryParams, most: int) -> int:
     """How many rows: what was asked for, but never more than `most`."""
     return min(int(given), most) if (given := query.get("limit")) else most
+
+
+def whole_of(query: QueryParams, name: str) -> int:
+    """A number that is not negative; 0 if it is not given.  InvalidInput"""
+    given = query.get(name, "0")
+    if not (given.isascii() and given.isdigit() and len(given) <= LONGEST_LIMIT):
+        shown = given[:64]
+        raise InvalidInput(
+            f"Invalid input for query parameters {name}. Value: {shown}. '{shown}' does not match '^[0-9]*$'"
+        )
+    return int(given)
 
 
 def time_of(query: QueryParams, name: str) -> datetime | None:

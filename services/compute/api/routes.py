@@ -15,14 +15,18 @@ from services.compute.api import (
     hypervisors,
     instance_actions,
     keypairs,
+    limits,
+    quota_classes,
     quotas,
     server_actions,
+    server_groups,
     server_insides,
     server_metadata,
     server_parts,
     server_tags,
     servers,
     services,
+    usage,
 )
 
 ROUTERS: tuple[APIRouter, ...] = tuple(
@@ -31,6 +35,7 @@ ROUTERS: tuple[APIRouter, ...] = tuple(
         discovery,
         servers,
         server_actions,
+        server_groups,
         server_insides,
         server_metadata,
         server_tags,
@@ -45,6 +50,9 @@ ROUTERS: tuple[APIRouter, ...] = tuple(
         availability_zones,
         aggregates,
         quotas,
+        quota_classes,
+        limits,
+        usage,
         extensions,
     )
 )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from fastapi import Response
 
 from common.auth.callers import Caller as Who
-from common.errors import InvalidInput, NotFound, OverQuota
+from common.errors import InvalidInput, NotFound
 from common.http.identity import Caller
 from common.http.json import Json
 from common.http.operations import operation
@@ -16,7 +16,6 @@ from services.compute.api.asking import Body, Version, empty, router
 from services.compute.api.kit import Kit, KitOf, Tx, owner, scope_of
 from services.compute.api.schemas.parts import read
 from services.compute.api.schemas.servers import AllMetadata, OneItem
-from services.compute.core.quotas import UNLIMITED
 from services.compute.core.states import must_be_settled
 from services.compute.db.servers import STATE, Server
 
@@ -46,7 +45,7 @@ def add_metadata(server_id: str, body: Body, caller: Caller, kit: KitOf, version
     given = read(AllMetadata, body, version).metadata
     with kit.transaction() as tx:
         server = _taken(tx, server_id, "create", caller, kit)
-        return Json({"metadata": _write(tx, server, server.attributes | given, kit)})
+        return Json({"metadata": _write(tx, server, server.attributes | given)})
 
 
 @routes.put(PATH)
@@ -55,7 +54,7 @@ def replace_metadata(server_id: str, body: Body, caller: Caller, kit: KitOf, ver
     """What is not given is gone."""
     given = read(AllMetadata, body, version).metadata
     with kit.transaction() as tx:
-        return Json({"metadata": _write(tx, _taken(tx, server_id, "update_all", caller, kit), given, kit)})
+        return Json({"metadata": _write(tx, _taken(tx, server_id, "update_all", caller, kit), given)})
 
 
 @routes.put(PATH + "/{key}")
@@ -68,7 +67,7 @@ def update_item(server_id: str, key: str, body: Body, caller: Caller, kit: KitOf
         raise InvalidInput("Request body and URI mismatch")
     with kit.transaction() as tx:
         server = _taken(tx, server_id, "update", caller, kit)
-        _write(tx, server, server.attributes | given, kit)
+        _write(tx, server, server.attributes | given)
     return Json({"meta": given})
 
 
@@ -97,9 +96,7 @@ def _taken(tx: Tx, server_id: str, verb: str, caller: Who, kit: Kit) -> Server:
     return server
 
 
-def _write(tx: Tx, server: Server, metadata: Mapping[str, str], kit: Kit) -> Mapping[str, str]:
-    most = tx.quotas.of_project(server.project_id, kit.settings.quotas())["metadata_items"]
-    if most != UNLIMITED and len(metadata) > most:
-        raise OverQuota(f"Maximum number of metadata items exceeds {most}")
+def _write(tx: Tx, server: Server, metadata: Mapping[str, str]) -> Mapping[str, str]:
+    tx.quotas.must_be_few(metadata, project_id=server.project_id)
     tx.servers.change(server.id, attributes=dict(metadata))
     return metadata

@@ -16,7 +16,7 @@ from services.compute.api.kit import Kit, Tx
 from services.compute.api.schemas.servers import CreateServer, NewDisk, NewNic, NewServer, must_be_hostname
 from services.compute.core.images import Image, must_boot
 from services.compute.core.names import LONGEST_HOSTNAME, hostname_of, numbered
-from services.compute.core.quotas import UNLIMITED, Amount
+from services.compute.core.quotas import Amount
 from services.compute.core.states import TaskState, VmState
 from services.compute.db.flavors import Flavor
 from services.compute.db.servers import as_uuid
@@ -61,9 +61,8 @@ def order_of(body: CreateServer, caller: Caller, kit: Kit, version: int) -> Orde
         wanted_zone = _zone(asked, tx, caller, kit)
         flavor = _flavor(asked.flavor_ref, tx, caller)
         public_key = _public_key(asked.key_name, tx, caller)
-        limits = tx.quotas.of_project(str(caller.project_id), kit.settings.quotas()) if asked.metadata else None
-    if limits is not None:
-        _must_be_few(asked.metadata, limits["metadata_items"])
+        if asked.metadata:
+            tx.quotas.must_be_few(asked.metadata, project_id=str(caller.project_id))
     image = _image(image_id, caller, kit)
     must_boot(image, flavor)
     return Order(
@@ -249,11 +248,6 @@ def _must_have_groups(asked: NewServer) -> None:
     for group in asked.security_groups or []:
         if group.name not in (None, "default"):
             raise InvalidInput(f"Security group {group.name} not found.")
-
-
-def _must_be_few(metadata: Mapping[str, str], most: int) -> None:
-    if most != UNLIMITED and len(metadata) > most:
-        raise Forbidden(f"Maximum number of metadata items exceeds {most}")
 
 
 def _zone(asked: NewServer, tx: Tx, caller: Caller, kit: Kit) -> str | None:

@@ -20,7 +20,6 @@ from services.compute.api.server_order import a_password, image_copy
 from services.compute.api.server_views import SEEN_BY, look_at, shown
 from services.compute.api.versions import REBUILT_SERVER
 from services.compute.core.images import FlavorCopy, Image, must_boot
-from services.compute.core.quotas import UNLIMITED
 from services.compute.core.states import Action, VmState, admit
 from services.compute.db.servers import STATE, Server, as_uuid
 from services.compute.sagas import REBUILD_SERVER
@@ -96,19 +95,13 @@ def _changes(asked: Rebuild, server: Server, tx: Tx, caller: Who, kit: Kit) -> d
     changes = {column: getattr(asked, name) for name, column in CHANGED.items() if name in given}
     changes = {column: value for column, value in changes.items() if value is not None or column not in NEVER_EMPTY}
     if "attributes" in changes:
-        _must_be_few(changes["attributes"], server, tx, kit)
+        tx.quotas.must_be_few(changes["attributes"], project_id=server.project_id)
     for name in ("access_ipv4", "access_ipv6"):
         if name in given:
             changes[name] = getattr(asked, name) or None
     if "key_name" in given:
         changes["public_key"] = _public_key(asked.key_name, tx, caller)
     return changes
-
-
-def _must_be_few(metadata: dict[str, str], server: Server, tx: Tx, kit: Kit) -> None:
-    most = tx.quotas.of_project(server.project_id, kit.settings.quotas())["metadata_items"]
-    if most != UNLIMITED and len(metadata) > most:
-        raise Forbidden(f"Maximum number of metadata items exceeds {most}")
 
 
 def _public_key(name: str | None, tx: Tx, caller: Who) -> str | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha224
 from typing import Any
+from uuid import UUID
 
 from common.auth.callers import Caller
 from common.clock import utc_now
@@ -38,16 +39,18 @@ class Look:
     sees_details: bool  # of faults
     sees_extra_specs: bool  # of the flavor
     host_statuses: Mapping[str, str] | None  # None: not for this caller
+    groups: Mapping[UUID, str]  # server -> its group
 
 
-def look_at(kit: Kit, tx: Tx, caller: Caller, version: int, rows: Sequence[Server]) -> Look:
-    """One query more for those who may see how the hosts are."""
+def look_at(kit: Kit, tx: Tx, caller: Caller, version: int, rows: Sequence[Server], *, alone: bool = False) -> Look:
+    """One query more for those who may see how the hosts are; another for a server that is shown alone."""
     statuses = None
     if version >= 16 and kit.allows("servers:show:host_status", caller):
         statuses = _host_statuses(kit, tx, rows)
     sees = kit.allows("os-extended-server-attributes", caller)
     sees_extra_specs = kit.allows("servers:show:flavor-extra-specs", caller)
-    return Look(kit.url, version, sees, caller.is_admin, sees_extra_specs, statuses)
+    groups = tx.server_groups.of_servers([row.id for row in rows]) if alone and version >= 71 else {}
+    return Look(kit.url, version, sees, caller.is_admin, sees_extra_specs, statuses, groups)
 
 
 def named(row: Any, url: str) -> dict[str, Any]:
@@ -99,7 +102,7 @@ def shown(row: Server, look: Look, *, alone: bool = False) -> dict[str, Any]:
         "scheduler_hints": row.hints,
     }
     if alone:
-        server["server_groups"] = []
+        server["server_groups"] = [look.groups[row.id]] if row.id in look.groups else []
     if look.sees_attributes:
         server |= _attributes(row)
     elif look.version >= 90:

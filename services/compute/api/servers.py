@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import Request, Response
 
 from common.auth.callers import Caller as Who
-from common.errors import Conflict, InvalidInput
+from common.errors import Conflict, InvalidInput, NotFound
 from common.http.identity import Caller
 from common.http.json import Json
 from common.http.operations import operation
@@ -23,7 +23,6 @@ from services.compute.api.server_filters import Filters, filters_of
 from services.compute.api.server_order import Order, order_of, rows_of
 from services.compute.api.server_views import SEEN_BY, created, look_at, named, shown
 from services.compute.api.versions import UPDATED_SERVER
-from services.compute.core.quotas import fitting
 from services.compute.db.server_lists import NAMED
 from services.compute.db.servers import DETAIL, Server
 from services.compute.sagas import BOOT_SERVER, BootServer
@@ -45,8 +44,9 @@ def create_server(body: Body, caller: Caller, kit: KitOf, version: Version) -> R
     asked = read(CreateServer, body, version)
     order = order_of(asked, caller, kit, version)
     with kit.transaction() as tx:
-        rows = _admitted(order, caller, kit, tx)
+        rows = _admitted(order, caller, tx)
         tx.servers.add(rows)
+        _join_group(order, rows, caller, tx)
         for row in rows:
             tx.sagas.start(
                 BOOT_SERVER,
@@ -98,7 +98,7 @@ def show_server(server_id: str, caller: Caller, kit: KitOf, version: Version) ->
     with kit.reading() as tx:
         row = tx.servers.find(server_id, project_id=scope_of(caller))
         kit.must("servers:show", caller, owner(row))
-        look = look_at(kit, tx, caller, version, [row])
+        look = look_at(kit, tx, caller, version, [row], alone=True)
     return Json({"server": shown(row, look, alone=True)})
 
 
@@ -112,7 +112,7 @@ def update_server(server_id: str, body: Body, caller: Caller, kit: KitOf, versio
         kit.must("servers:update", caller, owner(server))
         tx.servers.change(server.id, **_changes(asked, server))
         row = tx.servers.find(server.id, project_id=None)
-        look = look_at(kit, tx, caller, version, [row])
+        look = look_at(kit, tx, caller, version, [row], alone=True)
     return Json({"server": UPDATED_SERVER.at(version, shown(row, look, alone=True))})
 
 
@@ -126,13 +126,24 @@ def delete_server(server_id: str, caller: Caller, kit: KitOf) -> Response:
     return empty(204)
 
 
-def _admitted(order: Order, caller: Who, kit: Kit, tx: Tx) -> list[dict[str, Any]]:
+def _admitted(order: Order, caller: Who, tx: Tx) -> list[dict[str, Any]]:
     """As many rows as the project's quota allows, counted while no other request can add to it.  OverQuota"""
-    project_id = str(caller.project_id)
-    tx.servers.take_turn(project_id)
-    limits = tx.quotas.of_project(project_id, kit.settings.quotas())
-    count = fitting(order.least, order.most, order.one, tx.servers.used(project_id), limits)
+    count = tx.quotas.admit_servers(
+        order.one, order.least, order.most, project_id=str(caller.project_id), user_id=caller.user_id
+    )
     return rows_of(order, count, caller)
+
+
+def _join_group(order: Order, rows: list[dict[str, Any]], caller: Who, tx: Tx) -> None:
+    """Of the hint `group`.  InvalidInput for a group that is not the project's, OverQuota"""
+    if (given := order.hints.get("group")) is None:
+        return
+    try:
+        group = tx.server_groups.find(str(given), project_id=caller.project_id or "")
+    except NotFound as error:
+        raise InvalidInput(error.message) from error
+    tx.quotas.admit_members(group.id, len(rows), project_id=str(caller.project_id), user_id=caller.user_id)
+    tx.server_groups.join(group.id, [row["id"] for row in rows])
 
 
 def _changes(asked: ChangedServer, server: Server) -> dict[str, Any]:

@@ -69,6 +69,8 @@ def delete_service(service_id: str, caller: Caller, kit: KitOf, version: Version
             raise Conflict(
                 "Unable to delete compute service that is hosting instances. Migrate or delete the instances first."
             )
+        if found[0].binary == COMPUTE:
+            tx.aggregates.leave(None, found[0].host)
         tx.services.remove(found[0].id)
     return empty(204)
 

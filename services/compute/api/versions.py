@@ -114,6 +114,14 @@ def _service_by_number(hypervisor: Body) -> None:
         hypervisor["service"]["id"] = hypervisor.pop("service number")
 
 
+def _policy_in_a_list(group: Body) -> None:
+    """Until 2.63 a server group had a list of policies, and metadata, always empty."""
+    group["policies"], group["metadata"] = [group.pop("policy")], {}
+    group.pop("rules")
+
+
+SERVER_GROUP = Shape(since={"project_id": 13, "user_id": 13}, changes=((64, _policy_in_a_list),))
+AGGREGATE = Shape(since={"uuid": 41})
 KEYPAIR = Shape(since={"type": 2})
 SERVICE = Shape(since={"forced_down": 11}, changes=((53, _number_for_id),))
 COUNTS = (
@@ -127,9 +135,12 @@ HYPERVISOR = Shape(
 )
 INSTANCE_ACTION = Shape(since={"updated_at": 58})
 INSTANCE_ACTION_EVENT = Shape(since={"host": 62, "hostId": 62, "details": 84})
-QUOTA_SET = Shape(
-    until=dict.fromkeys(("fixed_ips", "floating_ips", "security_groups", "security_group_rules"), 35)
-    | dict.fromkeys(("injected_files", "injected_file_content_bytes", "injected_file_path_bytes"), 56)
+NETWORKS = ("fixed_ips", "floating_ips", "security_groups", "security_group_rules")
+FILES = ("injected_files", "injected_file_content_bytes", "injected_file_path_bytes")
+QUOTA_SET = Shape(until=dict.fromkeys(NETWORKS, 35) | dict.fromkeys(FILES, 56))
+QUOTA_CLASS_SET = Shape(
+    since={"server_groups": 50, "server_group_members": 50},
+    until=dict.fromkeys(NETWORKS, 49) | dict.fromkeys(FILES, 56),
 )
 LIMITS = Shape(
     until=dict.fromkeys(

@@ -69,6 +69,26 @@ def _apart(host: HostView, wish: Wish) -> bool:
     return host.name not in wish.apart
 
 
+def _with_its_group(host: HostView, wish: Wish) -> bool:
+    return wish.with_group is None or host.name in wish.with_group
+
+
+def _apart_from_its_group(host: HostView, wish: Wish) -> bool:
+    return host.name not in wish.group_full
+
+
+def _has_what_the_flavor_asks(host: HostView, wish: Wish) -> bool:
+    return wish.for_flavor is None or host.name in wish.for_flavor
+
+
+def _is_for_the_project(host: HostView, wish: Wish) -> bool:
+    return host.name not in wish.for_others
+
+
+def _is_for_the_image(host: HostView, wish: Wish) -> bool:
+    return host.name not in wish.for_other_images
+
+
 def _has_room(resource: ResourceClass) -> Passes:
     return lambda host, wish: host.fits(resource, wish.resources.get(resource, 0))
 
@@ -105,6 +125,10 @@ def _no_hint(name: str) -> Advice:
     return lambda hosts, wish: f"leave out the hint '{name}'"
 
 
+def _advise(what: str) -> Advice:
+    return lambda hosts, wish: what
+
+
 def _smaller_flavor(hosts: Sequence[HostView], wish: Wish) -> str:
     """For the host that comes closest: the least is lacking, as a part of what is asked."""
     best = min(hosts, key=lambda host: sum(_lack(host, wish).values()))
@@ -137,6 +161,16 @@ FILTERS: tuple[Filter, ...] = (
     Filter("RetryFilter",            "failed when they were tried",  _has_not_failed, _repair_it),
     Filter("SameHostFilter",         "without the servers in the hint 'same_host'", _beside, _no_hint("same_host")),
     Filter("DifferentHostFilter",    "with servers in the hint 'different_host'",   _apart,  _no_hint("different_host")),
+    Filter("ServerGroupAffinityFilter",     "without the other servers of its group", _with_its_group,
+           _advise("leave out the hint 'group', or choose a group with a soft policy")),
+    Filter("ServerGroupAntiAffinityFilter", "full of its group's servers",            _apart_from_its_group,
+           _advise("leave out the hint 'group', or choose a group with a soft policy")),
+    Filter("AggregateInstanceExtraSpecsFilter", "in no aggregate as the flavor asks for", _has_what_the_flavor_asks,
+           _advise("choose a flavor that asks for no aggregate")),
+    Filter("AggregateMultiTenancyIsolation",    "kept for other projects",                _is_for_the_project,
+           _advise("ask an administrator to open an aggregate to the project")),
+    Filter("AggregateImagePropertiesIsolation", "kept for other images",                  _is_for_the_image,
+           _advise("choose an image without the properties that aggregates keep apart")),
     Filter("TraitsFilter",           "without the right traits",     _has_traits,     _fewer_traits),
     _room(ResourceClass.MEMORY_MB),
     _room(ResourceClass.VCPU),

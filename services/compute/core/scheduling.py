@@ -22,6 +22,21 @@ class Wish:
     failed_hosts: frozenset[str] = frozenset()  # tried for this boot already
     beside: frozenset[str] | None = None  # hosts of the servers in the hint "same_host"
     apart: frozenset[str] = frozenset()  # and in "different_host"
+    with_group: frozenset[str] | None = None  # hosts where its server group is
+    group_full: frozenset[str] = frozenset()  # hosts where its server group may not have more
+    for_flavor: frozenset[str] | None = None  # hosts whose aggregates have what the flavor asks for
+    for_others: frozenset[str] = frozenset()  # hosts whose aggregates are for other projects
+    for_other_images: frozenset[str] = frozenset()  # and for other images
+
+    @property
+    def allowed(self) -> frozenset[str] | None:
+        """Where it may go at most; None: anywhere."""
+        given = [one for one in (self.beside, self.with_group, self.for_flavor) if one is not None]
+        return frozenset.intersection(*given) if given else None
+
+    @property
+    def avoided(self) -> frozenset[str]:
+        return self.failed_hosts | self.apart | self.group_full | self.for_others | self.for_other_images
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

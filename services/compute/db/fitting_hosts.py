@@ -25,7 +25,7 @@ class Shape:
     resources: frozenset[ResourceClass]
     has_zone: bool
     has_host: bool
-    has_beside: bool
+    has_allowed: bool
     has_avoided: bool
     required_traits: frozenset[str]
     forbidden_traits: frozenset[str]
@@ -36,8 +36,8 @@ def shape_of(wish: Wish) -> Shape:
         resources=frozenset(wish.resources),
         has_zone=wish.zone is not None,
         has_host=wish.host is not None,
-        has_beside=wish.beside is not None,
-        has_avoided=bool(wish.failed_hosts or wish.apart),
+        has_allowed=wish.allowed is not None,
+        has_avoided=bool(wish.avoided),
         required_traits=wish.required_traits,
         forbidden_traits=wish.forbidden_traits,
     )
@@ -48,8 +48,8 @@ def values_of(wish: Wish) -> dict[str, Any]:
         **{resource.value: wanted for resource, wanted in wish.resources.items()},
         **({"zone": wish.zone} if wish.zone is not None else {}),
         **({"host": wish.host} if wish.host is not None else {}),
-        **({"beside": sorted(wish.beside)} if wish.beside is not None else {}),
-        **({"avoided": sorted(wish.failed_hosts | wish.apart)} if wish.failed_hosts or wish.apart else {}),
+        **({"allowed": sorted(wish.allowed)} if wish.allowed is not None else {}),
+        **({"avoided": sorted(wish.avoided)} if wish.avoided else {}),
     }
 
 
@@ -116,7 +116,7 @@ def _asked(shape: Shape) -> list[Any]:
     wanted: Mapping[str, tuple[bool, Any]] = {
         "zone":    (shape.has_zone,    ServiceRow.zone == bindparam("zone")),
         "host":    (shape.has_host,    ProviderRow.name == bindparam("host")),
-        "beside":  (shape.has_beside,  ProviderRow.name.in_(bindparam("beside", expanding=True))),
+        "allowed": (shape.has_allowed, ProviderRow.name.in_(bindparam("allowed", expanding=True))),
         "avoided": (shape.has_avoided, ProviderRow.name.not_in(bindparam("avoided", expanding=True))),
     }
     # fmt: on

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, select, text
+from sqlalchemy import Row, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -40,16 +40,6 @@ class Keypairs:
                 raise InvalidInput(f"marker [{marker}] not found")
             query = query.where(KeypairRow.name > marker)
         return self._session.execute(query).all()
-
-    def count(self, user_id: str) -> int:
-        return self._session.scalar(select(func.count()).where(KeypairRow.user_id == user_id)) or 0
-
-    def take_turn(self, user_id: str) -> None:
-        """Let no other transaction add to this user's until this one ends.  SQLite has one writer anyway."""
-        if self._session.get_bind().dialect.name == "postgresql":
-            self._session.execute(
-                text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": f"compute.keys.{user_id}"}
-            )
 
     def add(self, values: Mapping[str, Any]) -> None:
         """Conflict if the user has one of this name."""

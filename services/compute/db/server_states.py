@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, delete, select
+from sqlalchemy import Select, delete, insert, select
 from sqlalchemy.orm import Session
 
 from common.errors import NotFound
 from common.saga.tables import UNFINISHED
 from services.compute.core.states import VmState
-from services.compute.db.tables import SAGAS, ServerRow
+from services.compute.db.tables import SAGAS, PastServerRow, ServerGroupMemberRow, ServerRow
 
 
 class ServerStates:
@@ -99,7 +99,17 @@ class ServerStates:
         return self._session.scalars(query.with_for_update()).all()
 
     def forget(self, before: datetime, *, most: int = 1000) -> int:
-        """Drop the rows of servers that were deleted before then."""
+        """Drop the rows of servers that were deleted before then; what usage reports need of them stays."""
         old = list(self._session.scalars(select(ServerRow.id).where(ServerRow.deleted_at < before).limit(most)))
+        kept = ("id", "project_id", "name", "flavor", "launched_at", "terminated_at")
+        ran = select(*(getattr(ServerRow, name) for name in kept)).where(
+            ServerRow.id.in_(old), ServerRow.launched_at.is_not(None), ServerRow.terminated_at.is_not(None)
+        )
+        self._session.execute(insert(PastServerRow).from_select(kept, ran))
+        self._session.execute(delete(ServerGroupMemberRow).where(ServerGroupMemberRow.server_id.in_(old)))
         self._session.execute(delete(ServerRow).where(ServerRow.id.in_(old)))
         return len(old)
+
+    def forget_usage(self, before: datetime) -> None:
+        """Drop what was kept of servers that ended before then."""
+        self._session.execute(delete(PastServerRow).where(PastServerRow.terminated_at < before))

@@ -1,4 +1,4 @@
-"""Queries on servers: one, locked or looked at; what a project uses.  Lists are in `server_lists.py`."""
+"""Queries on servers: one, locked or looked at.  Lists are in `server_lists.py`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, bindparam, func, insert, select, text, update
+from sqlalchemy import Row, insert, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from common.clock import utc_now
 from common.errors import NotFound
-from services.compute.core.quotas import Amount
 from services.compute.db.tables import ServerRow
 
 Server = Row[Any]
@@ -34,13 +33,7 @@ STATE: tuple[InstrumentedAttribute[Any], ...] = (
 )  # fmt: skip
 """What decides whether something may be done."""
 
-# Built once: each new server needs them.
-_ADD = insert(ServerRow)
-_USED = select(
-    func.count(),
-    func.coalesce(func.sum(ServerRow.flavor["vcpus"].as_integer()), 0),
-    func.coalesce(func.sum(ServerRow.flavor["memory_mib"].as_integer()), 0),
-).where(ServerRow.project_id == bindparam("project_id"), ServerRow.deleted_at.is_(None))
+_ADD = insert(ServerRow)  # built once: each new server needs it
 
 
 class Servers:
@@ -90,17 +83,6 @@ class Servers:
 
     def change(self, server_id: UUID, **values: Any) -> None:
         self._session.execute(update(ServerRow).where(ServerRow.id == server_id).values(updated_at=utc_now(), **values))
-
-    def take_turn(self, project_id: str) -> None:
-        """Let no other transaction add to this project until this one ends.  SQLite has one writer anyway."""
-        if self._session.get_bind().dialect.name == "postgresql":
-            self._session.execute(
-                text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": f"compute.quota.{project_id}"}
-            )
-
-    def used(self, project_id: str) -> Amount:
-        """What the project's servers, those being deleted included, take of its quota."""
-        return Amount(*map(int, self._session.connection().execute(_USED, {"project_id": project_id}).one()))
 
     def on_hosts(self, hosts: Sequence[str]) -> Sequence[Row[Any]]:
         """(host, id, name, vm_state) of the servers on these hosts."""

@@ -177,3 +177,85 @@ class QuotaRow(ComputeTable):
     project_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     resource: Mapped[str] = mapped_column(String(64), primary_key=True)  # "instances", "cores", "ram", "key_pairs", …
     most: Mapped[int] = mapped_column(BigInteger)
+
+
+class UserQuotaRow(ComputeTable):
+    """One user's limit within a project, where it is narrower than the project's."""
+
+    __tablename__ = "user_quotas"
+
+    project_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    resource: Mapped[str] = mapped_column(String(64), primary_key=True)
+    most: Mapped[int] = mapped_column(BigInteger)
+
+
+class QuotaClassRow(ComputeTable):
+    """Limits by a name of their own.  Class "default" is what projects have that were given nothing else."""
+
+    __tablename__ = "quota_classes"
+
+    name: Mapped[str] = mapped_column(String(255), primary_key=True)
+    resource: Mapped[str] = mapped_column(String(64), primary_key=True)
+    most: Mapped[int] = mapped_column(BigInteger)
+
+
+class PastServerRow(ComputeTable):
+    """What usage reports need of a deleted server after its own row was dropped."""
+
+    __tablename__ = "past_servers"
+    __table_args__ = (Index("ix_past_servers_project", "project_id", "id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(255))
+    flavor: Mapped[Any] = mapped_column(Json)  # as in servers
+    launched_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    terminated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class ServerGroupRow(ComputeTable):
+    """Servers that should share a host, or not."""
+
+    __tablename__ = "server_groups"
+    __table_args__ = (Index("ix_server_groups_project", "project_id", "number"),)
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    id: Mapped[UUID] = mapped_column(unique=True)
+    project_id: Mapped[str] = mapped_column(String(64))
+    user_id: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(255))
+    policy: Mapped[str] = mapped_column(String(32))  # core/server_groups.py
+    rules: Mapped[Any] = mapped_column(Json)  # {"max_server_per_host": 2}
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class ServerGroupMemberRow(ComputeTable):
+    """A server is in one group at most, from its create to its end."""
+
+    __tablename__ = "server_group_members"
+
+    server_id: Mapped[UUID] = mapped_column(primary_key=True)
+    group_id: Mapped[UUID] = mapped_column(ForeignKey("server_groups.id", ondelete="CASCADE"), index=True)
+
+
+class AggregateRow(ComputeTable):
+    """A set of hosts with metadata; `availability_zone` in it makes them a zone."""
+
+    __tablename__ = "aggregates"
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    id: Mapped[UUID] = mapped_column(unique=True)
+    name: Mapped[str] = mapped_column(String(255), unique=True)
+    attributes: Mapped[Any] = mapped_column(Json)  # its metadata: key -> value
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class AggregateHostRow(ComputeTable):
+    """A host may be in any number of aggregates, but in one zone."""
+
+    __tablename__ = "aggregate_hosts"
+
+    aggregate: Mapped[int] = mapped_column(ForeignKey("aggregates.number", ondelete="CASCADE"), primary_key=True)
+    host: Mapped[str] = mapped_column(String(255), primary_key=True, index=True)

@@ -47,6 +47,7 @@ class Housekeeping:
     kit: Kit
     hearing: Hearing
     keep: timedelta
+    keep_usage: timedelta = timedelta(days=400)
     host: str = field(default_factory=socket.gethostname)
 
     def beat(self) -> None:
@@ -62,6 +63,7 @@ class Housekeeping:
         with self.kit.database.transaction() as session:
             Sagas(session, SAGAS).forget(before)
             ServerStates(session).forget(before)
+            ServerStates(session).forget_usage(self.kit.now() - self.keep_usage)
         with self.kit.database.transaction() as session:
             self._release_claims(session)
             self._end_abandoned(session)

@@ -152,3 +152,13 @@ def test_a_proof_is_good_for_a_while_and_only_with_the_same_secret() -> None:
     assert not is_proof(proof, "secret", now=1500)
     assert not is_proof(proof, "other", now=1000)
     assert not any(is_proof(bad, "secret", now=1000) for bad in ("", ".", "1000", "1000.", "x.y", "١٠٠٠.y"))
+
+
+def test_a_service_learns_whether_there_is_such_a_project(world: World) -> None:
+    with next_to(world) as surroundings:
+        client, token = IdentityClient(surroundings), world.token()
+
+        assert client.has_project(world.id_of("projects", "demo"), token)
+        assert not client.has_project("0" * 32, token)
+        assert not client.has_project("../users", token)
+        client.close()

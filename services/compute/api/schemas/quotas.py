@@ -21,11 +21,11 @@ def _limit(value: Any) -> Any:
 Limit = Annotated[int, BeforeValidator(_limit), Field(ge=-1, le=LARGEST_INT)]
 
 
-class NewLimits(Part):
-    until: ClassVar = dict.fromkeys(
-        ("fixed_ips", "floating_ips", "security_groups", "security_group_rules"), 35
-    ) | dict.fromkeys(("injected_files", "injected_file_content_bytes", "injected_file_path_bytes"), 56)
+NETWORKS = ("fixed_ips", "floating_ips", "security_groups", "security_group_rules")
+FILES = ("injected_files", "injected_file_content_bytes", "injected_file_path_bytes")
 
+
+class Limits(Part):
     instances: Limit | None = None
     cores: Limit | None = None
     ram: Limit | None = None
@@ -40,8 +40,27 @@ class NewLimits(Part):
     injected_files: Limit | None = None
     injected_file_content_bytes: Limit | None = None
     injected_file_path_bytes: Limit | None = None
+
+    def given(self) -> dict[str, int]:
+        """Resource -> its new limit."""
+        names = self.model_fields_set - {"force"}
+        return {name: most for name in sorted(names) if (most := getattr(self, name)) is not None}
+
+
+class NewLimits(Limits):
+    until: ClassVar = dict.fromkeys(NETWORKS, 35) | dict.fromkeys(FILES, 56)
+
     force: Boolean = False
 
 
 class UpdateQuota(Part):
     quota_set: NewLimits
+
+
+class ClassLimits(Limits):
+    since: ClassVar = {"server_groups": 50, "server_group_members": 50}
+    until: ClassVar = dict.fromkeys(NETWORKS, 49) | dict.fromkeys(FILES, 56)
+
+
+class UpdateQuotaClass(Part):
+    quota_class_set: ClassLimits

@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from common.clock import utc_now
 from common.db.counting import counted
 from common.db.migrate import drift
 from services.compute.db.tables import ComputeTable
+from tests.harness.compute import IMAGE_BYTES, ComputeWorld
 from tests.unit.compute.api.world import ALICE, World
 
-AT_ONCE, REQUESTS, QUOTA = 24, 300, 100
+AT_ONCE, REQUESTS, QUOTA = 24, 1000, 100
+PARALLEL = 200
 
 
 def test_every_table_has_its_migration(world: World) -> None:
     assert drift(world.kit.database, ComputeTable.metadata) == []
 
 
-def test_creates_at_once_fill_the_quota_exactly(world: World) -> None:
+def test_a_thousand_creates_at_once_fill_the_quota_exactly_and_all_of_them_run(world: World, tmp_path: Path) -> None:
+    hosts = ComputeWorld(tmp_path, world.kit.database, memory_mib=1 << 20)
     limits = {"instances": QUOTA, "cores": -1, "ram": -1}
     assert world.admin().put(f"/v2.1/os-quota-sets/{ALICE}", json={"quota_set": limits}).status_code == 200
-    order = world.order()
+    digest, size = hashlib.sha512(IMAGE_BYTES).hexdigest(), len(IMAGE_BYTES)
+    image = world.gallery.add(os_hash_value=digest, size=size, virtual_size=size, disk_format="raw")
+    order = world.order(imageRef=str(image.id))
 
     with ThreadPoolExecutor(AT_ONCE) as people:
         statuses = list(
@@ -32,7 +43,63 @@ def test_creates_at_once_fill_the_quota_exactly(world: World) -> None:
         )
 
     assert (statuses.count(202), statuses.count(403)) == (QUOTA, REQUESTS - QUOTA)
+    hosts.clock.advance(30)
+    while hosts.engine.run_due():
+        pass
+    servers = world.alice.get("/v2.1/servers?status=BUILD").json()["servers"]
     assert len(world.alice.get("/v2.1/servers").json()["servers"]) == QUOTA
+    assert (len(hosts.guests()), servers, hosts.disagreements()) == (QUOTA, [], [])
+    hosts.bus.close()
+
+
+def test_c7_two_hundred_at_once_get_no_more_key_pairs_than_the_quota(world: World) -> None:
+    limit(world, key_pairs=7)
+    key = an_ssh_key()
+
+    def make(number: int) -> int:
+        body = {"keypair": {"name": f"k{number}", "public_key": key}}
+        return world.alice.post("/v2.1/os-keypairs", json=body).status_code
+
+    assert at_once(make) == {200: 7, 403: PARALLEL - 7}
+
+
+def test_c7_two_hundred_at_once_write_no_more_metadata_than_the_quota(world: World) -> None:
+    limit(world, metadata_items=9)
+    path = f"/v2.1/servers/{world.active_server()}/metadata"
+
+    def write(number: int) -> int:
+        return world.alice.post(path, json={"metadata": {f"k{number}": "v"}}).status_code
+
+    assert at_once(write) == {200: 9, 403: PARALLEL - 9}
+
+
+def test_c7_a_lower_quota_is_never_exceeded_by_creates_at_the_same_moment(world: World) -> None:
+    order = world.order()
+
+    def make(number: int) -> int:
+        if number == PARALLEL // 2:
+            limit(world, instances=3, force=True)
+        return world.alice.post("/v2.1/servers", json=order).status_code
+
+    limit(world, instances=3, cores=-1, ram=-1)
+
+    assert at_once(make) == {202: 3, 403: PARALLEL - 3}
+
+
+def limit(world: World, **limits: Any) -> None:
+    answer = world.admin().put(f"/v2.1/os-quota-sets/{ALICE}", json={"quota_set": limits})
+    assert answer.status_code == 200, answer.text
+
+
+def at_once(request: Callable[[int], int]) -> dict[int, int]:
+    """Status -> how many of the parallel requests were answered so."""
+    with ThreadPoolExecutor(AT_ONCE) as people:
+        return dict(Counter(people.map(request, range(PARALLEL))))
+
+
+def an_ssh_key() -> str:
+    key = Ed25519PrivateKey.generate().public_key()
+    return key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
 
 
 def test_flavors_of_one_name_asked_for_at_once_are_made_once(world: World) -> None:

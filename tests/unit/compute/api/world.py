@@ -81,11 +81,22 @@ class Gallery:
 
 
 @dataclass
+class Registry:
+    """Stands for identity: every project exists but those that the test took away."""
+
+    unknown: set[str] = field(default_factory=set)
+
+    def has_project(self, project_id: str, token: str | None = None) -> bool:
+        return project_id not in self.unknown
+
+
+@dataclass
 class World:
     kit: Kit
     inside: Inside
     gallery: Gallery
     bus: MemoryBus
+    registry: Registry
     consoles: dict[UUID, str] = field(default_factory=dict)
     clients: dict[tuple[str | None, tuple[str, ...], str | None], httpx.Client] = field(default_factory=dict)
 
@@ -207,18 +218,19 @@ def a_world(database_url: str, images: Images | None = None, *, is_new: bool = T
     database = Database(database_url)
     if is_new:
         upgrade(database, "services.compute.db", ComputeTable.metadata)
-    bus, gallery, inside = MemoryBus(), Gallery(), Inside()
+    bus, gallery, registry, inside = MemoryBus(), Gallery(), Registry(), Inside()
     kit = Kit(
         settings=settings,
         url=URL,
         database=database,
         bus=bus,
         images=images or gallery,
+        projects=registry,
         policy=Policy(RULES),
     )
     verifier = a_verifier()
     inside.add("compute", compute_app(kit, verifier, identity_url="http://cloud.test/identity"))
-    world = World(kit, inside, gallery, bus)
+    world = World(kit, inside, gallery, bus, registry)
     yield world
     for client in world.clients.values():
         client.close()

@@ -1,0 +1,94 @@
+"""Queries on server groups and their members.  The caller commits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, delete, func, insert, select
+from sqlalchemy.orm import Session
+
+from common.errors import NotFound
+from services.compute.core.server_groups import Company, GroupPolicy
+from services.compute.db.servers import as_uuid
+from services.compute.db.tables import ServerGroupMemberRow, ServerGroupRow, ServerRow
+
+_G = ServerGroupRow
+COLUMNS = (_G.id, _G.project_id, _G.user_id, _G.name, _G.policy, _G.rules)
+
+
+class ServerGroups:
+    """Within one session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(self, values: Mapping[str, Any]) -> None:
+        self._session.execute(insert(ServerGroupRow), [dict(values)])
+
+    def find(self, group_id: str, *, project_id: str | None) -> Row[Any]:
+        """With a project, only if it is that project's.  NotFound"""
+        query = select(*COLUMNS).where(ServerGroupRow.id == as_uuid(group_id))
+        if project_id is not None:
+            query = query.where(ServerGroupRow.project_id == project_id)
+        row = self._session.execute(query).one_or_none() if as_uuid(group_id) else None
+        if row is None:
+            raise NotFound(f"Instance group {group_id[:64]} could not be found.")
+        return row
+
+    def page(self, *, project_id: str | None, offset: int, limit: int) -> Sequence[Row[Any]]:
+        """In the order in which they were made; None: everybody's."""
+        query = select(*COLUMNS).order_by(ServerGroupRow.number).offset(offset).limit(limit)
+        if project_id is not None:
+            query = query.where(ServerGroupRow.project_id == project_id)
+        return self._session.execute(query).all()
+
+    def members(self, group_ids: Sequence[UUID]) -> dict[UUID, list[str]]:
+        """Group -> ids of its servers that are not deleted."""
+        row = ServerGroupMemberRow
+        query = (
+            select(row.group_id, row.server_id)
+            .join(ServerRow, ServerRow.id == row.server_id)
+            .where(row.group_id.in_(group_ids), ServerRow.deleted_at.is_(None))
+            .order_by(ServerRow.created_at, ServerRow.id)
+        )
+        found: dict[UUID, list[str]] = {one: [] for one in group_ids}
+        for group_id, server_id in self._session.execute(query):
+            found[group_id].append(str(server_id))
+        return found
+
+    def remove(self, group_id: UUID) -> None:
+        """Its servers stay."""
+        self._session.execute(delete(ServerGroupRow).where(ServerGroupRow.id == group_id))
+
+    def join(self, group_id: UUID, server_ids: Sequence[UUID]) -> None:
+        self._session.execute(
+            insert(ServerGroupMemberRow), [{"server_id": one, "group_id": group_id} for one in server_ids]
+        )
+
+    def of_servers(self, server_ids: Sequence[UUID]) -> dict[UUID, str]:
+        """Server -> its group, of those that have one."""
+        row = ServerGroupMemberRow
+        query = select(row.server_id, row.group_id).where(row.server_id.in_(server_ids))
+        return {server_id: str(group_id) for server_id, group_id in self._session.execute(query)}
+
+    def company_of(self, server_id: UUID) -> Company | None:
+        """The group of a server that is about to be placed; its others are not placed meanwhile."""
+        group_id = select(ServerGroupMemberRow.group_id).where(ServerGroupMemberRow.server_id == server_id)
+        query = select(_G.id, _G.policy, _G.rules).where(_G.id == group_id.scalar_subquery()).with_for_update()
+        if (group := self._session.execute(query).one_or_none()) is None:
+            return None
+        counted = (
+            select(ServerRow.host, func.count())
+            .join(ServerGroupMemberRow, ServerGroupMemberRow.server_id == ServerRow.id)
+            .where(
+                ServerGroupMemberRow.group_id == group.id,
+                ServerRow.id != server_id,
+                ServerRow.host.is_not(None),
+                ServerRow.deleted_at.is_(None),
+            )
+            .group_by(ServerRow.host)
+        )
+        servers = {str(host): count for host, count in self._session.execute(counted)}
+        return Company(GroupPolicy(group.policy), servers, int(group.rules.get("max_server_per_host", 1)))
