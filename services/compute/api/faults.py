@@ -48,7 +48,7 @@ class ComputeFaults:
 
 def _told(request: Request, error: PlatformError) -> str:
     """What went wrong among ourselves may name hosts, paths or SQL: that is for the log, which has the same id."""
-    if error.status < 500:
+    if error.status < 500 or error.status == 501:
         return error.message
     mark = f"({type(error).__name__}, {getattr(request.state, 'request_id', 'no request id')})"
     if isinstance(error, Unavailable):

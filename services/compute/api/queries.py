@@ -70,6 +70,7 @@ KNOWN: dict[str, Known] = {  # path of a route below /v2.1 -> what it takes
         Known(_since(33, "limit", "marker") | _since(53, "hypervisor_hostname_pattern", "with_servers"), 53),
     "/os-hypervisors/{hypervisor_id}":        Known(_since(53, "with_servers"), 53),
     "/limits":                                Known(_since(1, "reserved", "tenant_id"), 75),
+    "/os-hosts":                               Known(_since(1, "zone")),
     "/os-server-groups":                       Known(_since(1, "all_projects", "limit", "offset"), 75),
     "/os-simple-tenant-usage":
         Known(_since(1, "start", "end", "detailed") | _since(40, "limit", "marker"), 75),

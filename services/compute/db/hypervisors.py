@@ -57,6 +57,23 @@ class Hypervisors:
             raise NotFound(f"Hypervisor with ID '{hypervisor_id}' could not be found.")
         return row
 
+    def named(self, host: str) -> Row[Any] | None:
+        """The host of this name, if there is one."""
+        return self._session.execute(_hosts().where(HostRow.name == host)).one_or_none()
+
+    def promised(self, host: str) -> dict[str, dict[str, int]]:
+        """Project -> resource class -> how much the flavors of its servers here have."""
+        query = select(ServerRow.project_id, ServerRow.flavor).where(
+            ServerRow.host == host, ServerRow.deleted_at.is_(None)
+        )
+        found: dict[str, dict[str, int]] = {}
+        for project_id, flavor in self._session.execute(query):
+            mine = found.setdefault(project_id, {"VCPU": 0, "MEMORY_MB": 0, "DISK_GB": 0})
+            mine["VCPU"] += flavor["vcpus"]
+            mine["MEMORY_MB"] += flavor["memory_mib"]
+            mine["DISK_GB"] += flavor["root_gib"] + flavor.get("ephemeral_gib", 0)
+        return found
+
     def use_of(self, hosts: Sequence[Row[Any]]) -> dict[UUID, Use]:
         """Host id -> its inventory and what is held of it: two queries, however many hosts."""
         ids, names = [host.id for host in hosts], [host.name for host in hosts]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -83,6 +83,11 @@ class Servers:
 
     def change(self, server_id: UUID, **values: Any) -> None:
         self._session.execute(update(ServerRow).where(ServerRow.id == server_id).values(updated_at=utc_now(), **values))
+
+    def hosts_of(self, server_ids: Collection[UUID]) -> dict[UUID, str | None]:
+        """Server -> its host, of those that exist; None: it has none yet."""
+        query = select(ServerRow.id, ServerRow.host).where(ServerRow.id.in_(server_ids), ServerRow.deleted_at.is_(None))
+        return {row.id: row.host for row in self._session.execute(query)}
 
     def on_hosts(self, hosts: Sequence[str]) -> Sequence[Row[Any]]:
         """(host, id, name, vm_state) of the servers on these hosts."""
