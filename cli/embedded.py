@@ -23,7 +23,7 @@ def run(places: Places, *, ready: Callable[[], None] | None = None) -> None:
     """Run the cloud of this directory until SIGTERM.  Conflict if it runs already."""
     with sole_owner(places):
         platform = PlatformSettings.read(places.settings)
-        log.start(level=platform.log_level, form=platform.log_form)
+        log.start(level=platform.log_level, form=platform.log_form, audit_log=platform.audit_log)
         surroundings = Surroundings(
             platform=platform, settings_file=places.settings, bus=parts.bus_of(platform), inside=Inside()
         )

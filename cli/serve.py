@@ -34,6 +34,7 @@ def run_parts(names: tuple[str, ...], config: Path) -> None:
     from common import log
 
     surroundings = parts.surroundings_of(config)
-    log.start(level=surroundings.platform.log_level, form=surroundings.platform.log_form)
+    platform = surroundings.platform
+    log.start(level=platform.log_level, form=platform.log_form, audit_log=platform.audit_log)
     servers.run([parts.build(name, surroundings) for name in names], surroundings)
     servers.leave()

@@ -49,6 +49,7 @@ def embedded(places: Places, *, cloud_id: str, listen: str, public_url: str, sto
             "identity_url": "http://identity",
             "image_url": "http://image",
             "log_form": "text",
+            "audit_log": str(places.data / "audit.log"),
         },
         "identity": {"database_url": database("identity")},
         "image": {"database_url": database("image"), "store": str(places.images), **service_user("image")},

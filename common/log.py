@@ -6,10 +6,13 @@ Values whose name says they are secret never reach a line, and long ones are cut
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
 from contextvars import ContextVar, Token
 from datetime import UTC, datetime
+from logging.handlers import WatchedFileHandler
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
@@ -69,13 +72,29 @@ class ForPeople(logging.Formatter):
         return f"{at} {record.levelname.lower():7} {_short(record.getMessage())}  {facts}".rstrip() + trace
 
 
-def start(*, level: str = "info", form: str = "json", stream: Any = None) -> None:
-    """Send this process's log to `stream` (standard error); `form` is "json" or "text"."""
+def start(*, level: str = "info", form: str = "json", stream: Any = None, audit_log: Path | None = None) -> None:
+    """Send this process's log to `stream` (standard error); `form` is "json" or "text".  Audit has a file of its own."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines() if form == "json" else ForPeople())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for chatty in ("httpx", "httpcore", "amqp", "kombu", "alembic", "uvicorn.access"):
         logging.getLogger(chatty).setLevel("WARNING")
+    audit = logging.getLogger("audit")
+    audit.setLevel("INFO")  # whatever the rest of the log leaves out
+    if audit_log is not None:
+        audit.handlers, audit.propagate = [_audit_handler(audit_log)], False
+
+
+def _audit_handler(file: Path) -> logging.Handler:
+    """For its owner alone; opened again when the file was moved away."""
+    handler = WatchedFileHandler(file, encoding="utf-8", delay=True)
+    handler._open = lambda: open(file, "a", encoding="utf-8", opener=_private)  # type: ignore[method-assign]  # noqa: SIM115
+    handler.setFormatter(JsonLines())
+    return handler
+
+
+def _private(name: str, flags: int) -> int:
+    return os.open(name, flags, 0o600)
 
 
 class bound(Generic[V]):

@@ -72,5 +72,9 @@ class PlatformSettings(Section):
     policy_file: Path | None = Field(
         None, description="YAML file of policy rules that replace the built-in ones; a changed file counts at once"
     )
+    audit_log: Path | None = Field(
+        None,
+        description="File for the audit log; none: its lines are in the process's log. May be moved away at any time",
+    )
     log_level: str = Field("info", description="debug, info, warning or error", pattern="^(debug|info|warning|error)$")
     log_form: str = Field("json", description='"json", or "text" for people', pattern="^(json|text)$")

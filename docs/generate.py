@@ -15,6 +15,7 @@ from pydantic_core import PydanticUndefined
 from api_gateway.settings import GatewaySettings
 from common.bus.messages import Call, Message
 from common.settings import PlatformSettings, Section
+from docs import personas
 from services.compute import contract as compute_contract
 from services.compute.api.routes import ROUTERS as COMPUTE
 from services.compute.core.states import RULES
@@ -43,6 +44,7 @@ def pages() -> dict[str, str]:
         "options.md": options(),
         "server-states.md": server_states(),
         "bus.json": bus(),
+        "policy.md": NOTE + personas.table(),
     }
 
 

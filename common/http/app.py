@@ -14,6 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
 from common.errors import InvalidInput, PlatformError
+from common.http.audit import Audit
 from common.http.door import Door, Limits
 from common.http.faults import Faults
 from common.http.json import Json
@@ -38,6 +39,7 @@ class Service:
     limits: Limits = field(default_factory=Limits)
     id_headers: tuple[str, ...] = ("x-openstack-request-id",)
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None
+    audit: Audit | None = None
     middleware: Sequence[tuple[type, Mapping[str, Any]]] = ()  # inside the door, outermost first
 
 
@@ -62,7 +64,12 @@ def create_app(service: Service) -> FastAPI:
     for kind, options in reversed(service.middleware):
         app.add_middleware(kind, **options)
     app.add_middleware(
-        Door, service=service.name, faults=service.faults, limits=service.limits, id_headers=service.id_headers
+        Door,
+        service=service.name,
+        faults=service.faults,
+        limits=service.limits,
+        id_headers=service.id_headers,
+        audit=service.audit,
     )
     return app
 
@@ -70,6 +77,7 @@ def create_app(service: Service) -> FastAPI:
 def _answer_errors(app: FastAPI, faults: Faults) -> None:
     @app.exception_handler(PlatformError)
     async def known(request: Request, error: PlatformError) -> Response:
+        request.state.error = error.code
         if error.status >= 500:
             log.error("request failed: %s", error.message, extra=error.facts, exc_info=error)
         return faults.answer(request, error)

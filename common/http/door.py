@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,9 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from common import log as ids
+from common.auth.policy import checked
 from common.errors import PlatformError, TooLarge
+from common.http.audit import Audit
 from common.http.faults import Faults
 
 log = logging.getLogger("http")
@@ -42,10 +44,17 @@ class Door:
     """Gives each request its id, bounds its body, words what nobody foresaw, and tells log and metrics how it ended."""
 
     def __init__(
-        self, app: ASGIApp, *, service: str, faults: Faults, limits: Limits, id_headers: tuple[str, ...]
+        self,
+        app: ASGIApp,
+        *,
+        service: str,
+        faults: Faults,
+        limits: Limits,
+        id_headers: tuple[str, ...],
+        audit: Audit | None = None,
     ) -> None:
         self.app, self.service, self.faults = app, service, faults
-        self.limits, self.id_headers = limits, id_headers
+        self.limits, self.id_headers, self.audit = limits, id_headers, audit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -55,16 +64,17 @@ class Door:
         own_id = ids.new_request_id()
         scope.setdefault("state", {})["request_id"] = own_id
         with (
+            ids.bound(checked, {}),
             ids.bound(ids.request_id, own_id),
             ids.bound(ids.traceparent, ids.child_traceparent(headers.get("traceparent"))),
         ):
             await self._pass(scope, headers, receive, send, own_id)
 
     async def _pass(self, scope: Scope, headers: Headers, receive: Receive, send: Send, own_id: str) -> None:
-        started, status = time.perf_counter(), 0
+        started, status, answered = time.perf_counter(), 0, MutableHeaders()
 
         async def tell(message: Message) -> None:
-            nonlocal status
+            nonlocal status, answered
             if message["type"] == "http.response.start":
                 status = message["status"]
                 answered = MutableHeaders(scope=message)
@@ -81,7 +91,10 @@ class Door:
                 raise
             await self.faults.answer(Request(scope), PlatformError(UNFORESEEN))(scope, receive, tell)
         finally:
-            self._note(scope, headers, status, time.perf_counter() - started)
+            rules = checked.get() or {}
+            self._note(scope, headers, status, time.perf_counter() - started, rules)
+            if self.audit is not None:
+                self.audit.note(scope, headers, answered, status, rules)
 
     def _bounded(self, headers: Headers, receive: Receive) -> Callable[[], Awaitable[Message]]:
         declared = headers.get("content-length", "0")
@@ -100,7 +113,7 @@ class Door:
 
         return count
 
-    def _note(self, scope: Scope, headers: Headers, status: int, seconds: float) -> None:
+    def _note(self, scope: Scope, headers: Headers, status: int, seconds: float, rules: Mapping[str, bool]) -> None:
         REQUESTS.labels(self.service, scope["method"], status).inc()
         SECONDS.labels(self.service, scope["method"]).observe(seconds)
         if scope["path"].endswith(QUIET):
@@ -114,4 +127,6 @@ class Door:
         }
         if given := headers.get("x-openstack-request-id"):
             facts["global_request_id"] = given[:80]
+        if rules:
+            facts["rules"] = " ".join(rules)
         log.info("answered", extra=facts)

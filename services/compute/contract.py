@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from common.audit import Activity
 from common.bus.messages import Call, Event
 from services.compute.core.guests import Diagnosis, GuestFound, GuestImage, GuestSpec, PowerState
 from services.compute.core.hypervisors import HostFacts
@@ -186,3 +187,9 @@ class ServerChanged(Event):
     task_state: str | None
     power_state: int
     host: str | None = None
+
+
+class ComputeActivity(Activity):
+    """For audit: a call to the compute service that would change something, and how it ended."""
+
+    topic: ClassVar[str] = "audit.compute.activity"

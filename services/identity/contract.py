@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from common.audit import Activity
 from common.auth.tokens import Revocation
 from common.bus.messages import Event
 
@@ -14,3 +15,9 @@ class TokenRevoked(Event):
     topic: ClassVar[str] = "identity.token.revoked"
 
     revocation: Revocation
+
+
+class IdentityActivity(Activity):
+    """For audit: a call to the identity service that would change something, and how it ended."""
+
+    topic: ClassVar[str] = "audit.identity.activity"

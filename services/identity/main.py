@@ -13,6 +13,7 @@ from common.db import migrate
 from common.db.database import Database
 from common.db.types import utc_now
 from common.http.app import Service, create_app
+from common.http.audit import Audit
 from common.periodic import Periodic
 from common.process import Part, Surroundings
 from services.identity.api import ROUTERS, RULES
@@ -20,7 +21,7 @@ from services.identity.api.edge import Edge
 from services.identity.api.faults import IdentityFaults
 from services.identity.api.kit import Kit, revoke
 from services.identity.api.verifier import OwnVerifier
-from services.identity.contract import TokenRevoked
+from services.identity.contract import IdentityActivity, TokenRevoked
 from services.identity.core.application_secrets import ApplicationSecrets
 from services.identity.core.bootstrap import Bootstrap
 from services.identity.core.keys import Seal
@@ -151,6 +152,7 @@ def _app(kit: Kit) -> ASGIApp:
             faults=faults,
             state={"kit": kit, "verifier": kit.verifier},
             probes={"database": kit.database.ping},
+            audit=Audit("identity", kit.bus, IdentityActivity),
             remarks={"policy": lambda: probe(kit.policy)},
             middleware=((Edge, {"faults": faults}),),
         )

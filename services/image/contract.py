@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 from uuid import UUID
 
+from common.audit import Activity
 from common.bus.messages import Event
 
 
@@ -40,3 +41,9 @@ class ImageDeleted(ImageChanged):
     """The image and its bytes are gone."""
 
     topic: ClassVar[str] = "image.image.deleted"
+
+
+class ImageActivity(Activity):
+    """For audit: a call to the image service that would change something, and how it ended."""
+
+    topic: ClassVar[str] = "audit.image.activity"

@@ -11,6 +11,7 @@ from common.auth.tokens import TokenVerifier
 from common.db.database import Database
 from common.db.migrate import upgrade
 from common.http.app import Service, create_app
+from common.http.audit import Audit
 from common.http.door import Limits
 from common.periodic import Periodic
 from common.process import Part, Surroundings
@@ -21,6 +22,7 @@ from services.image.api.kit import Kit
 from services.image.api.policy import RULES
 from services.image.api.receiving import sweep
 from services.image.api.routes import ROUTERS
+from services.image.contract import ImageActivity
 from services.image.db.tables import ImageTable
 from services.image.drivers.inspect.inspector import Inspector
 from services.image.drivers.store.files import FileStore
@@ -78,6 +80,7 @@ def build_app(kit: Kit, verifier: TokenVerifier, *, public_url: str) -> FastAPI:
             faults=ImageFaults(f"{public_url}/identity"),
             state={"kit": kit, "verifier": verifier},
             probes={"database": kit.database.ping, "store": kit.store.probe},
+            audit=Audit("image", kit.bus, ImageActivity),
             remarks={"policy": lambda: probe(kit.policy)},
             limits=Limits(streamed=image_data.carries_bytes),
         )

@@ -7,10 +7,12 @@ from fastapi import FastAPI
 from common.auth.policy_file import probe
 from common.auth.tokens import TokenVerifier
 from common.http.app import Service, create_app
+from common.http.audit import Audit
 from services.compute.api.edge import Edge
 from services.compute.api.faults import ComputeFaults
 from services.compute.api.kit import Kit
 from services.compute.api.routes import ROUTERS
+from services.compute.contract import ComputeActivity
 
 
 def compute_app(kit: Kit, verifier: TokenVerifier, *, identity_url: str) -> FastAPI:
@@ -22,6 +24,7 @@ def compute_app(kit: Kit, verifier: TokenVerifier, *, identity_url: str) -> Fast
             faults=faults,
             state={"kit": kit, "verifier": verifier},
             probes={"database": kit.database.ping},
+            audit=Audit("compute", kit.bus, ComputeActivity),
             remarks={"policy": lambda: probe(kit.policy)},
             id_headers=("x-openstack-request-id", "x-compute-request-id"),
             middleware=((Edge, {"faults": faults}),),

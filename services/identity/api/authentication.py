@@ -45,6 +45,16 @@ def prove(kit: Kit, identity: IdentityPart, receipt: Caller | None = None) -> Pr
     return Proven(proven[0].user_id, tuple(methods), parent, credential_id)
 
 
+def claimed(identity: IdentityPart) -> dict[str, str | None]:
+    """Who somebody says to be, before anything is proven: for the audit log."""
+    said: dict[str, str | None] = {"methods": " ".join(identity.methods)}
+    if identity.password is not None:
+        user = identity.password.user
+        said |= {"user_id": user.id, "user_name": user.name}
+        said["domain"] = (user.domain.id or user.domain.name) if user.domain else None
+    return said
+
+
 def _by_token(kit: Kit, identity: IdentityPart) -> Proven:
     if identity.token is None:
         raise expecting("token", "identity")

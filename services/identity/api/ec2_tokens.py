@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 
-from fastapi import Response
+from fastapi import Request, Response
 from sqlalchemy.orm import Session
 
 from common.auth.tokens import NOT_VALID
 from common.db.types import utc_now
 from common.errors import Unauthenticated
+from common.http import audit
 from common.http.identity import Caller
 from common.http.invalid import parsed
 from common.http.json import Json
@@ -43,9 +44,10 @@ NOBODYS_SECRET = "0" * 32
 
 
 @router.make("/v3/ec2tokens", "identity:ec2tokens_validate", takes=Ec2Body, status=200)
-def issue_for_ec2(body: Body, caller: Caller, kit: KitOf) -> Response:
+def issue_for_ec2(request: Request, body: Body, caller: Caller, kit: KitOf) -> Response:
     kit.policy.must("identity:ec2tokens_validate", caller)
     asked = parsed(Ec2Body, _renamed(body)).credentials
+    audit.logging_in(request, access=asked.access)
     signed = _signed(asked)
     with kit.database.reading() as session:
         credential, secret = _pair(kit, session, asked.access)
@@ -55,10 +57,11 @@ def issue_for_ec2(body: Body, caller: Caller, kit: KitOf) -> Response:
 
 
 @router.make("/v3/s3tokens", "identity:s3tokens_validate", takes=Ec2Body, status=200)
-def issue_for_s3(body: Body, caller: Caller, kit: KitOf) -> Response:
+def issue_for_s3(request: Request, body: Body, caller: Caller, kit: KitOf) -> Response:
     """Says who signed; the token itself is not given away."""
     kit.policy.must("identity:s3tokens_validate", caller)
     asked = parsed(Ec2Body, _renamed(body)).credentials
+    audit.logging_in(request, access=asked.access)
     with kit.database.reading() as session:
         credential, secret = _pair(kit, session, asked.access)
         right = ec2_signatures.is_right_for_s3(secret, token=asked.token, signature=asked.signature)

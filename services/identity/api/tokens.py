@@ -15,6 +15,7 @@ from common.auth.callers import Caller as Who
 from common.auth.tokens import NOT_VALID
 from common.db.types import utc_now
 from common.errors import Forbidden, NotFound, TooMany, Unauthenticated
+from common.http import audit
 from common.http.identity import Caller
 from common.http.invalid import parsed
 from common.http.json import Json
@@ -47,6 +48,7 @@ LONGEST_CHAIN = 32
 def issue_token(request: Request, body: Body, kit: KitOf) -> Response:
     """Log in, or change the scope of a token that one has."""
     auth = _asked(body)
+    audit.logging_in(request, **authentication.claimed(auth.identity))
     issued_at = utc_now()  # before anything is looked up, so that a revocation meanwhile ends this token
     proven = _proven(kit, request, auth)
     if proven.application_credential_id is not None and auth.scope is not None:
@@ -58,16 +60,19 @@ def issue_token(request: Request, body: Body, kit: KitOf) -> Response:
                 raise Unauthenticated(NOT_VALID, reason="the token was made with fewer methods")
             return receipts.answer(kit, session, member, proven.methods, rules, issued_at)
         got = grant(kit, session, member, proven, auth.scope)
-        token, answer = issued(kit, session, proven, got, issued_at, with_catalog=_wants_catalog(request))
+        token, answer = issued(kit, session, proven, got, issued_at, request)
     _take_a_use(kit, got)
     return Json(answer, 201, headers={SUBJECT: token})
 
 
 def issued(
-    kit: Kit, session: Session, proven: Proven, got: Grant, issued_at: datetime, *, with_catalog: bool = True
+    kit: Kit, session: Session, proven: Proven, got: Grant, issued_at: datetime, request: Request | None = None
 ) -> tuple[str, Shown]:
     """A token for what was granted, and its body."""
     caller = _caller(kit, issued_at, proven, got)
+    if request is not None:
+        request.state.caller = caller  # the audit log names who logged in
+    with_catalog = request is None or _wants_catalog(request)
     return kit.keyring.sign(session, caller), token_body(session, caller, got, with_catalog=with_catalog)
 
 
