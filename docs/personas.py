@@ -116,13 +116,19 @@ def verdict(policy: Policy, doing: Doing, caller: Caller, whose: str) -> str:
     """What the rules make of it: for one's own thing, or somebody else's."""
     has_owner = doing.parameters & SOMEBODY_S or (doing.service == "identity" and doing.parameters)
     target = TARGETS[whose] if has_owner else caller.facts()
-    if doing.service == "compute" and "server_id" in doing.parameters and not caller.is_admin:
-        if whose == OTHER or caller.project_id is None:
-            return HIDDEN
-    if doing.service == "image" and "image_id" in doing.parameters and not policy.allows("see_every_image", caller):
-        if whose == OTHER or caller.project_id is None:
-            return HIDDEN
+    out_of_reach = whose == OTHER or caller.project_id is None
+    if out_of_reach and not _sees_all(policy, doing, caller):
+        return HIDDEN
     return YES if doing.rule is None or policy.allows(doing.rule, caller, target) else FORBIDDEN
+
+
+def _sees_all(policy: Policy, doing: Doing, caller: Caller) -> bool:
+    """Servers and images of others are not there for whom they are not meant."""
+    if doing.service == "compute":
+        return "server_id" not in doing.parameters or caller.is_admin
+    if doing.service == "image":
+        return "image_id" not in doing.parameters or policy.allows("see_every_image", caller)
+    return True
 
 
 def table() -> str:
@@ -148,7 +154,10 @@ def _row(policy: Policy, doing: Doing) -> str:
 
 _INTRODUCTION = """# Who may do what
 
-Computed from the built-in rules; [an operator may change them](../guide/change-the-policy.md). `yes · 404` means: with one's own things (of one's user, project or domain) yes, and others'
-cannot be seen. 403 is a refusal. An operation without a rule is for everybody who has a token. Rules that only some requests need (another project's servers in a list, a chosen host …) are
-not shown. Where identity looks into what is asked (which role is given, whose domain a filter names), it may refuse more than is shown here.
+Computed from the built-in rules; [an operator may change them](../guide/change-the-policy.md).
+
+- `yes · 404`: with one's own things (of one's user, project or domain) yes; others' cannot be seen. 403 is a refusal.
+- An operation without a rule is for everybody who has a token.
+- Rules that only some requests need (another project's servers in a list, a chosen host …) are not shown.
+- Where identity looks into what is asked (which role is given, whose domain a filter names), it may refuse more than is shown.
 """
