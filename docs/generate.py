@@ -15,7 +15,7 @@ from pydantic_core import PydanticUndefined
 from api_gateway.settings import GatewaySettings
 from common.bus.messages import Call, Message
 from common.settings import PlatformSettings, Section
-from docs import personas
+from docs import openapi, personas
 from services.compute import contract as compute_contract
 from services.compute.api.routes import ROUTERS as COMPUTE
 from services.compute.core.states import RULES
@@ -45,6 +45,7 @@ def pages() -> dict[str, str]:
         "server-states.md": server_states(),
         "bus.json": bus(),
         "policy.md": NOTE + personas.table(),
+        **{f"openapi/{service}.json": openapi.document(service, routers) for service, routers in SERVICES.items()},
     }
 
 
@@ -134,6 +135,7 @@ def main() -> int:
     for name, content in pages().items():
         file = API / name
         if "--check" not in sys.argv:
+            file.parent.mkdir(exist_ok=True)
             file.write_text(content)
         elif not file.exists() or file.read_text() != content:
             stale.append(name)
