@@ -15,7 +15,7 @@ from tests.bench.report import Figure, show
 from tests.conftest import ROOT
 from tests.harness.clouds import distributed, embedded
 
-PARTS = ("identity", "reads", "scale", "boots", "bytes", "scheduling", "memory", "start")
+PARTS = ("identity", "large-identity", "reads", "scale", "boots", "bytes", "scheduling", "memory", "start")
 
 
 def main() -> None:
@@ -50,6 +50,9 @@ def measure(folder: Path, wanted: set[str]) -> list[Figure]:
         ) as cloud:
             figures += boots.measure_many(cloud) if "scale" in wanted else []
             figures += reads.measure(cloud) if "reads" in wanted else []
+    if "large-identity" in wanted:
+        with embedded(folder / "large", PILEUS_AGENT_DRIVER="simulated") as cloud:
+            figures += identity.measure_large(cloud)
     if "scheduling" in wanted:
         figures += scheduling.measure(folder)
     if "memory" in wanted:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import CTE, ColumnElement, Row, Select, and_, func, or_, select
@@ -46,10 +47,10 @@ def effective(session: Session, wanted: Wanted) -> Iterator[Held]:
     if wanted.domain_id is not None:
         asked.append(Assignment.inherited.is_(False))  # those count below it
     if wanted.user_id is not None:
-        groups = select(Membership.group_id).where(Membership.user_id == wanted.user_id)
-        asked.append(or_(Assignment.actor_id == wanted.user_id, Assignment.actor_id.in_(groups)))
+        groups = session.scalars(select(Membership.group_id).where(Membership.user_id == wanted.user_id))
+        asked.append(Assignment.actor_id.in_([wanted.user_id, *groups]))
     if wanted.project_id is not None:
-        asked += _bearing_on(_interest(wanted))
+        asked += _bearing_on(session, _interest(wanted))
     found = _found(session, wanted, asked)
     held = role_assignments.effective(
         found,
@@ -60,13 +61,18 @@ def effective(session: Session, wanted: Wanted) -> Iterator[Held]:
     return (one for one in held if wanted.role_id in (None, one.role.id))
 
 
-def _bearing_on(interest: Select[str]) -> list[ColumnElement[bool]]:
-    """Given on one of these projects, or inherited from above one of them."""
+def _bearing_on(session: Session, interest: Select[str]) -> list[ColumnElement[bool]]:
+    """Given on one of these projects, or inherited from above one of them.
+
+    Their ids are asked for first: PostgreSQL would read all assignments rather than look up what a subquery finds.
+    """
     above = _upwards(interest)
-    places = interest.union(select(above.c.source))
-    here = and_(Assignment.kind == "project", Assignment.target_id.in_(interest), Assignment.inherited.is_(False))
-    from_above = and_(Assignment.target_id.in_(select(above.c.source)), Assignment.inherited.is_(True))
-    return [Assignment.kind.in_(("project", "domain")), Assignment.target_id.in_(places), or_(here, from_above)]
+    projects = set(session.scalars(interest))
+    sources = set(session.scalars(select(above.c.source)))
+    here = and_(Assignment.kind == "project", Assignment.target_id.in_(projects), Assignment.inherited.is_(False))
+    from_above = and_(Assignment.target_id.in_(sources), Assignment.inherited.is_(True))
+    places = Assignment.target_id.in_(projects | sources)
+    return [Assignment.kind.in_(("project", "domain")), places, or_(here, from_above)]
 
 
 def _interest(wanted: Wanted) -> Select[str]:
@@ -103,10 +109,9 @@ def _below(session: Session, sources: Collection[str], wanted: Wanted) -> dict[s
         select(pairs.c.source, Project.id, Project.name, Domain.id, Domain.name)
         .join(Project, Project.id == pairs.c.project)
         .join(Domain, Domain.id == Project.domain_id)
-        .order_by(Project.id)
     )
     found: dict[str, list[Named]] = {}
-    for source, project_id, project, domain_id, domain in session.execute(query):
+    for source, project_id, project, domain_id, domain in sorted(session.execute(query), key=itemgetter(1)):
         found.setdefault(source, []).append(Named(project_id, project, Named(domain_id, domain)))
     return found
 

@@ -54,7 +54,7 @@ class Project(IdentityTable):
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     domain_id: Mapped[str] = mapped_column(ForeignKey("domains.id"))
-    name: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(64), index=True)  # also looked for in all domains
     description: Mapped[str] = mapped_column(Text)
     enabled: Mapped[bool]
     parent_id: Mapped[str] = mapped_column(String(64), index=True)  # another project, or the domain at the top
@@ -75,7 +75,7 @@ class User(IdentityTable):
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     domain_id: Mapped[str] = mapped_column(ForeignKey("domains.id"))
-    name: Mapped[str] = mapped_column(String(255))
+    name: Mapped[str] = mapped_column(String(255), index=True)
     enabled: Mapped[bool]
     default_project_id: Mapped[str | None] = mapped_column(String(64), index=True)
     password_hash: Mapped[str | None] = mapped_column(String(255))
