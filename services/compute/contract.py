@@ -116,6 +116,12 @@ class ReadConsole(Call[str]):
     most_bytes: int = 102_400
 
 
+class ReadUptime(Call[str]):
+    """How long the host has been up, its users and load: the line that `uptime` prints, which clients take apart."""
+
+    queue, timeout_s = HOST_QUEUE, 5.0
+
+
 # ---------------------------------------------------------------- answered by the control plane
 
 

@@ -61,6 +61,7 @@ def common(cloud: Cloud, folder: Path) -> dict[str, dict[str, Any]]:
             "image_ref_alt": images[0].id,
             "flavor_ref": flavors[0].id,
             "flavor_ref_alt": flavors[1].id,
+            "max_microversion": "latest",
         },
         "validation": {"run_validation": False},
     }

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+
 from common.bus.bus import Handlers
+from common.errors import Unavailable
 from services.compute.agent.host import Host
 from services.compute.contract import (
     CacheImage,
@@ -12,6 +15,7 @@ from services.compute.contract import (
     DiagnoseGuest,
     PauseGuest,
     ReadConsole,
+    ReadUptime,
     RebootGuest,
     RebuildGuest,
     SetGuestPassword,
@@ -22,6 +26,8 @@ from services.compute.contract import (
 from services.compute.core.guests import Diagnosis, PowerState
 
 handlers = Handlers()
+
+PLAIN = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}  # environment of programs whose words are read
 
 
 @handlers.serves(CacheImage)
@@ -102,3 +108,12 @@ def destroy_guest(call: DestroyGuest, host: Host) -> None:
 def read_console(call: ReadConsole, host: Host) -> str:
     """Reading waits for nobody: a guest that hangs in its boot is when one looks."""
     return host.hypervisor.console(call.server_id, max_bytes=call.most_bytes).decode(errors="replace")
+
+
+@handlers.serves(ReadUptime)
+def read_uptime(call: ReadUptime, host: Host) -> str:
+    try:
+        found = subprocess.run(["uptime"], env=PLAIN, capture_output=True, text=True, timeout=3, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise Unavailable("This machine does not tell how long it has been up") from error
+    return found.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import uuid4
@@ -232,12 +233,12 @@ def _would_move(how: str, old: str, new: str, count: int) -> str:
 
 
 def _number(written: str) -> int:
-    """InvalidInput"""
-    if not (written.isascii() and written.isdigit() and len(written) < 18):
+    """InvalidInput, NotFound: ids are positive, and not that large"""
+    if re.fullmatch(r"-?[0-9]{1,18}", written) is None:
         raise InvalidInput("id must be an integer")
-    if int(written) > LARGEST_INT:
-        raise InvalidInput(f"id must be <= {LARGEST_INT}")
-    return int(written)
+    if (number := int(written)) > LARGEST_INT or number < 0:
+        raise NotFound(f"Aggregate {written} could not be found.")
+    return number
 
 
 def _shown(one: Aggregate, version: int) -> dict[str, Any]:

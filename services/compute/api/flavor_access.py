@@ -12,7 +12,7 @@ from common.http.identity import Caller
 from common.http.json import Json
 from common.http.operations import Actions, action, operation
 from services.compute.api.asking import Body, Version, router
-from services.compute.api.kit import Kit, KitOf, Tx
+from services.compute.api.kit import Kit, KitOf, Tx, must_be_project
 from services.compute.api.schemas.flavors import Access, AddAccess, RemoveAccess
 from services.compute.api.schemas.parts import read
 
@@ -36,24 +36,31 @@ def change_access(flavor_id: str, body: Body, caller: Caller, kit: KitOf, versio
     name = _name_of(body)
     if name not in ACTIONS:
         raise InvalidInput(f"There is no such action: {name[:64]}")
-    with kit.transaction() as tx:
-        ACTIONS[name](tx, flavor_id, body, caller, kit, version)
-        return Json(_listed(tx, flavor_id))
+    answer: Response = ACTIONS[name](flavor_id, body, caller, kit, version)
+    return answer
 
 
 @action(ACTIONS, "addTenantAccess", "os_compute_api:os-flavor-access:add_tenant_access", takes=Access)
-def _allow(tx: Tx, flavor_id: str, body: Any, caller: Who, kit: Kit, version: int) -> None:
+def _allow(flavor_id: str, body: Any, caller: Who, kit: Kit, version: int) -> Response:
     kit.must("os-flavor-access:add_tenant_access", caller)
-    if tx.flavors.find(flavor_id, project_id=None).is_public:
-        raise Conflict("Can not add access to a public flavor.")
-    tx.flavors.allow(flavor_id, read(AddAccess, body, version).access.tenant)
+    project_id = read(AddAccess, body, version).access.tenant
+    must_be_project(kit, project_id, caller)
+    with kit.transaction() as tx:
+        if tx.flavors.find(flavor_id, project_id=None).is_public:
+            raise Conflict("Can not add access to a public flavor.")
+        tx.flavors.allow(flavor_id, project_id)
+        return Json(_listed(tx, flavor_id))
 
 
 @action(ACTIONS, "removeTenantAccess", "os_compute_api:os-flavor-access:remove_tenant_access", takes=Access)
-def _forbid(tx: Tx, flavor_id: str, body: Any, caller: Who, kit: Kit, version: int) -> None:
+def _forbid(flavor_id: str, body: Any, caller: Who, kit: Kit, version: int) -> Response:
+    """Also from a project that is gone."""
     kit.must("os-flavor-access:remove_tenant_access", caller)
-    tx.flavors.find(flavor_id, project_id=None)
-    tx.flavors.forbid(flavor_id, read(RemoveAccess, body, version).access.tenant)
+    project_id = read(RemoveAccess, body, version).access.tenant
+    with kit.transaction() as tx:
+        tx.flavors.find(flavor_id, project_id=None)
+        tx.flavors.forbid(flavor_id, project_id)
+        return Json(_listed(tx, flavor_id))
 
 
 def _name_of(body: Any) -> str:

@@ -57,7 +57,7 @@ def create_flavor(body: Body, caller: Caller, kit: KitOf, version: Version) -> R
     asked = read(CreateFlavor, body, version).flavor
     flavor_id = asked.id if asked.id not in (None, "auto") else str(uuid4())
     with kit.transaction() as tx:
-        tx.flavors.add(_values(asked, str(flavor_id)), project_id=caller.project_id)
+        tx.flavors.add(_values(asked, str(flavor_id)))
         row = tx.flavors.find(str(flavor_id), project_id=None)
     return Json({"flavor": shown(row, kit, caller, version)})
 

@@ -60,13 +60,13 @@ def update_host(host: str, body: Body, caller: Caller, kit: KitOf, version: Vers
     kit.must("os-hosts:update", caller)
     asked = read(UpdateHost, body, version)
     if not asked.model_fields_set:
-        raise InvalidInput("Invalid input for field/attribute body. {} does not have enough properties")
+        raise InvalidInput("{} is not valid under any of the given schemas")
     with kit.transaction() as tx:
-        if asked.maintenance_mode is not None:
-            raise NotBuilt("The requested functionality is not supported.")
         service = tx.services.of_hosts([host]).get(host)
         if service is None:
             raise NotFound(f"Host '{host[:64]}' is not mapped to any cell")
+        if "maintenance_mode" in asked.model_fields_set:
+            raise NotBuilt("The requested functionality is not supported.")
         is_disabled = asked.status == "disable"
         tx.services.change(service.id, is_disabled=is_disabled)
     return Json({"host": host, "status": "disabled" if is_disabled else "enabled"})

@@ -9,7 +9,7 @@ from fastapi import Request, Response
 
 from common.auth.callers import Caller as Who
 from common.clock import utc_now
-from common.errors import InvalidInput, NotFound
+from common.errors import InvalidInput, NotFound, Unavailable
 from common.http.identity import Caller
 from common.http.json import Json
 from common.http.operations import operation
@@ -18,13 +18,14 @@ from services.compute.api.asking import Version, between, router
 from services.compute.api.kit import Kit, KitOf, Tx
 from services.compute.api.queries import limit_of, truth_of
 from services.compute.api.versions import HYPERVISOR
+from services.compute.contract import ReadUptime
 from services.compute.db.hypervisors import Use
 from services.compute.db.servers import as_uuid
 from services.compute.db.services import is_up
 
 routes = router()
 BY_UUID = 53
-NO_UPTIME = "Virt driver does not implement uptime function."
+UPTIME_WITHIN = 88
 
 
 @routes.get("/os-hypervisors")
@@ -64,18 +65,33 @@ def show_hypervisor(hypervisor_id: str, request: Request, caller: Caller, kit: K
     with kit.reading() as tx:
         row = tx.hypervisors.find(hypervisor_id, by_uuid=version >= BY_UUID)
         [shown] = _shown(tx, [row], kit, version, whole=True, with_servers=with_servers)
+    if version >= UPTIME_WITHIN:
+        shown["uptime"] = _uptime(row, kit)
     return Json({"hypervisor": shown})
 
 
 @routes.get("/os-hypervisors/{hypervisor_id}/uptime", dependencies=[between(1, 87)])
 @operation("os_compute_api:os-hypervisors:uptime")
 def show_uptime(hypervisor_id: str, caller: Caller, kit: KitOf, version: Version) -> Response:
-    """Agents do not tell it; since 2.88 it is a part of the hypervisor, and null."""
+    """Since 2.88 it is a part of the hypervisor."""
     kit.must("os-hypervisors:uptime", caller)
     _must_be_id(hypervisor_id, version)
     with kit.reading() as tx:
-        tx.hypervisors.find(hypervisor_id, by_uuid=version >= BY_UUID)
-    raise InvalidInput(NO_UPTIME)
+        row = tx.hypervisors.find(hypervisor_id, by_uuid=version >= BY_UUID)
+        [shown] = _shown(tx, [row], kit, version, whole=False, with_servers=False)
+    if (uptime := _uptime(row, kit)) is None:
+        raise InvalidInput(f"Compute service of {row.name} is unavailable at this time.")
+    return Json({"hypervisor": shown | {"uptime": uptime}})
+
+
+def _uptime(row: Any, kit: Kit) -> str | None:
+    """The host itself is asked, and only where one is shown; None: it does not answer."""
+    if not is_up(row, utc_now(), down_s=kit.settings.service_down_s):
+        return None
+    try:
+        return kit.bus.call(ReadUptime(), host=row.name)
+    except Unavailable:
+        return None
 
 
 @routes.get("/os-hypervisors/{pattern}/search", dependencies=[between(1, 52)])

@@ -8,7 +8,6 @@ from fastapi import Request, Response
 
 from common.auth.callers import Caller as Who
 from common.clock import utc_now
-from common.errors import InvalidInput
 from common.http.identity import Caller
 from common.http.json import Json
 from common.http.operations import operation
@@ -20,7 +19,7 @@ from services.compute.api.schemas.keypairs import CreateKeypair, NewKeypair, mus
 from services.compute.api.schemas.parts import read
 from services.compute.api.server_views import microseconds
 from services.compute.api.versions import KEYPAIR
-from services.compute.core.keypairs import fingerprint_of, generate_ssh
+from services.compute.core.keypairs import fingerprint_of, generate_ssh, generate_x509
 
 routes = router()
 
@@ -101,9 +100,10 @@ def _made(asked: NewKeypair, user_id: str, kit: Kit) -> dict[str, Any]:
     if asked.public_key is not None:
         fingerprint = fingerprint_of(asked.public_key, asked.type)
         return row | {"public_key": asked.public_key.strip(), "fingerprint": fingerprint}
-    if asked.type != "ssh":
-        raise InvalidInput("Keypair data is invalid: an x509 key pair can be imported, not generated")
-    made = generate_ssh("generated-by-pileus", bits=kit.settings.key_bits)
+    if asked.type == "ssh":
+        made = generate_ssh("generated-by-pileus", bits=kit.settings.key_bits)
+    else:
+        made = generate_x509(user_id, bits=kit.settings.key_bits, at=row["created_at"])
     return row | {"public_key": made.public, "fingerprint": made.fingerprint, "private_key": made.private}
 
 

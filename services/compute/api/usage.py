@@ -37,7 +37,7 @@ def list_usages(request: Request, caller: Caller, kit: KitOf, version: Version) 
     projects: dict[str, list[ServerUsage]] = {}
     for server in servers:
         projects.setdefault(server.project_id, []).append(server)
-    is_detailed = request.query_params.get("detailed") == "1"
+    is_detailed = request.query_params.get("detailed", "").lower() in ("1", "true")  # the SDK writes "True"
     shown = [_project(one, of_it, period, detailed=is_detailed) for one, of_it in projects.items()]
     return Json(links.paged("tenant_usages", shown, _next(request, kit, version, servers, "os-simple-tenant-usage")))
 

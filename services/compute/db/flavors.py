@@ -69,8 +69,8 @@ class Flavors:
             query = query.where(after(sorts, list(values)))
         return self._session.execute(in_order(query, sorts).limit(limit)).all()
 
-    def add(self, values: Mapping[str, Any], *, project_id: str | None) -> None:
-        """A new flavor; one that is not public is usable by the project at once.  Conflict"""
+    def add(self, values: Mapping[str, Any]) -> None:
+        """A new flavor; one that is not public is nobody's until access is given.  Conflict"""
         flavor_id, name = values["id"], values["name"]
         for column, value, what in ((FlavorRow.name, name, "name"), (FlavorRow.id, flavor_id, "ID")):
             if self._session.scalar(select(exists().where(column == value))):
@@ -79,8 +79,6 @@ class Flavors:
             self._session.execute(insert(FlavorRow), [dict(values)])
         except IntegrityError as error:
             raise Conflict(f"Flavor with ID {flavor_id} already exists.") from error
-        if not values["is_public"] and project_id is not None:
-            self._session.execute(insert(FlavorAccessRow), [{"flavor_id": flavor_id, "project_id": project_id}])
 
     def change(self, flavor_id: str, **values: Any) -> None:
         self._session.execute(update(FlavorRow).where(FlavorRow.id == flavor_id).values(**values))

@@ -17,5 +17,5 @@ Switch = Annotated[Literal["enable", "disable"], BeforeValidator(_word)]
 
 
 class UpdateHost(Part):
-    status: Switch | None = None
-    maintenance_mode: Switch | None = None
+    status: Switch = "enable"
+    maintenance_mode: Switch = "disable"

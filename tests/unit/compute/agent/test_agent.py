@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ from services.compute.contract import (
     GuestFate,
     HostAlive,
     ReadConsole,
+    ReadUptime,
     RebootGuest,
     RegisterHost,
     StartGuest,
@@ -427,3 +429,11 @@ def test_the_agent_never_loads_a_database() -> None:
     found = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
 
     assert found.stdout.strip() == "[]"
+
+
+def test_a_host_says_how_long_it_has_been_up_in_the_words_that_clients_take_apart(world: World) -> None:
+    world.started()
+
+    said = world.bus.call(ReadUptime(), host="sim-1")
+
+    assert re.search(r"\sup\s.+,\s+\d+ users?,\s+load average:", said)

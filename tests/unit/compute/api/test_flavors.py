@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.compute.api.world import ALICE, BOB, URL, World
+from tests.unit.compute.api.world import BOB, URL, World
 
 
 def test_a_flavor_is_made_with_200_and_its_own_id(world: World) -> None:
@@ -90,10 +90,21 @@ def test_a_private_flavor_is_only_for_those_who_were_given_access(world: World) 
     assert (before, order_before.status_code) == (404, 400)
     assert order_before.json()["badRequest"]["message"] == "Flavor secret could not be found."
     assert (given.status_code, again.status_code, taken.status_code) == (200, 409, 200)
-    assert {one["tenant_id"] for one in given.json()["flavor_access"]} == {ALICE, BOB}
+    assert {one["tenant_id"] for one in given.json()["flavor_access"]} == {BOB}
     assert [one["id"] for one in after] == ["1", "secret"]
     assert world.bob.get("/v2.1/flavors/secret").status_code == 404
     assert [one["id"] for one in world.admin().get("/v2.1/flavors?is_public=None").json()["flavors"]] == ["1", "secret"]
+
+
+def test_access_is_given_only_to_projects_that_there_are(world: World) -> None:
+    world.flavor("secret", **{"os-flavor-access:is_public": False})
+    world.registry.unknown.add("gone")
+    path = "/v2.1/flavors/secret/action"
+
+    refused = world.admin().post(path, json={"addTenantAccess": {"tenant": "gone"}})
+
+    assert refused.json()["badRequest"]["message"] == "Project ID gone is not a valid project."
+    assert world.admin().get("/v2.1/flavors/secret/os-flavor-access").json() == {"flavor_access": []}
 
 
 def test_flavors_come_in_pages(world: World) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import update
 from common.clock import utc_now
 from common.db.counting import counted
 from services.compute.db.tables import ServiceRow
-from tests.unit.compute.api.world import URL, World
+from tests.unit.compute.api.world import UPTIME, URL, World
 
 
 def services(world: World, version: str = "2.53") -> Any:
@@ -112,7 +112,22 @@ def test_a_hypervisor_tells_what_it_has_and_who_lives_there(world: World) -> Non
     assert (old["memory_mb"], old["free_ram_mb"], old["running_vms"], old["vcpus"]) == (8192, 7680, 1, 4)
     assert isinstance(old["cpu_info"], str)
     assert new["servers"] == [{"name": "probe", "uuid": server_id}]
-    assert new["uptime"] is None
+    assert new["uptime"].endswith(UPTIME)
+
+
+def test_a_host_tells_how_long_it_has_been_up_while_it_is(world: World) -> None:
+    host_id = world.host()
+    path = f"/v2.1/os-hypervisors/{host_id}"
+
+    while_up = world.admin("2.53").get(f"{path}/uptime")
+    world.admin("2.53").put(f"/v2.1/os-services/{services(world)[0]['id']}", json={"forced_down": True})
+    while_down = world.admin("2.53").get(f"{path}/uptime")
+
+    assert while_up.json()["hypervisor"]["uptime"].endswith(UPTIME)
+    assert set(while_up.json()["hypervisor"]) == {"id", "hypervisor_hostname", "state", "status", "uptime"}
+    assert while_down.status_code == 400
+    assert world.admin("2.88").get(path).json()["hypervisor"]["uptime"] is None
+    assert world.admin("2.88").get(f"{path}/uptime").status_code == 404
 
 
 def test_hypervisors_come_in_pages_and_by_pattern(world: World) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from tests.unit.compute.api.world import ADMIN, ALICE, ALICES_USER, URL, World, a_token
 
@@ -102,3 +105,18 @@ def test_a_server_gets_the_public_key_of_who_asks(world: World) -> None:
 
     assert (world.row(server_id).key_name, world.row(server_id).public_key) == ("mine", PUBLIC)
     assert world.bob.post("/v2.1/servers", json=world.order(key_name="mine")).status_code == 400
+
+
+def test_an_x509_pair_is_a_certificate_of_the_user_and_its_key(world: World) -> None:
+    answer = world.at("2.2").post(PATH, json={"keypair": {"name": "windows", "type": "x509"}})
+
+    pair = answer.json()["keypair"]
+    certificate = x509.load_pem_x509_certificate(pair["public_key"].encode())
+    key = load_pem_private_key(pair["private_key"].encode(), None)
+    assert (answer.status_code, pair["type"]) == (201, "x509")
+    assert certificate.public_key() == key.public_key()
+    assert certificate.subject.rfc4514_string() == f"CN={pair['user_id']}"
+    [other] = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert other.value.endswith(f"{pair['user_id']}@localhost".encode())
+    assert certificate.fingerprint(SHA1()).hex() == pair["fingerprint"].replace(":", "")
+    assert world.at("2.2").get(f"{PATH}/windows").json()["keypair"]["type"] == "x509"

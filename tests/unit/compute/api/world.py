@@ -23,7 +23,7 @@ from common.http.inprocess import Inside
 from services.compute.api.app import compute_app
 from services.compute.api.kit import Images, Kit
 from services.compute.api.policy import RULES
-from services.compute.contract import HOST_QUEUE, ReadConsole
+from services.compute.contract import HOST_QUEUE, ReadConsole, ReadUptime
 from services.compute.db.placement_tables import InventoryRow, ProviderRow
 from services.compute.db.tables import ComputeTable, HostRow, ServerRow, ServerSaga, ServiceRow
 from services.compute.settings import ComputeSettings
@@ -36,6 +36,7 @@ ALICES_USER = "a2" * 16
 ADMIN = ("admin", "manager", "member", "reader")
 MEMBER, READER = ("member", "reader"), ("reader",)
 URL = "http://cloud.test/compute"
+UPTIME = "08:32:11 up 93 days, 18:25, 12 users,  load average: 0.20, 0.12, 0.14"
 
 
 def a_token(project: str | None = ALICE, roles: tuple[str, ...] = MEMBER, user: str | None = None) -> str:
@@ -207,6 +208,10 @@ class World:
             if call.server_id not in self.consoles:
                 raise NotFound("No such guest")
             return self.consoles[call.server_id]
+
+        @handlers.serves(ReadUptime)
+        def up(call: ReadUptime) -> str:
+            return f" {UPTIME}"
 
         self.bus.serve(f"{HOST_QUEUE}.{host}", handlers, threads=1)
 
