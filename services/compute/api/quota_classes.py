@@ -15,28 +15,28 @@ from services.compute.api.schemas.quotas import UpdateQuotaClass
 from services.compute.api.versions import QUOTA_CLASS_SET
 
 routes = router()
-PATH = "/os-quota-class-sets/{name}"
+PATH = "/os-quota-class-sets/{quota_class}"
 
 
 @routes.get(PATH)
 @operation("os_compute_api:os-quota-class-sets:show")
-def show_class(name: str, caller: Caller, kit: KitOf, version: Version) -> Response:
+def show_class(quota_class: str, caller: Caller, kit: KitOf, version: Version) -> Response:
     """A class that nobody made has the limits of the settings."""
     kit.must("os-quota-class-sets:show", caller)
     with kit.reading() as tx:
-        limits = tx.quotas.of_class(name)
-    return Json({"quota_class_set": QUOTA_CLASS_SET.at(version, {"id": name} | limits)})
+        limits = tx.quotas.of_class(quota_class)
+    return Json({"quota_class_set": QUOTA_CLASS_SET.at(version, {"id": quota_class} | limits)})
 
 
 @routes.put(PATH)
 @operation("os_compute_api:os-quota-class-sets:update", takes=UpdateQuotaClass)
-def update_class(name: str, body: Body, caller: Caller, kit: KitOf, version: Version) -> Response:
+def update_class(quota_class: str, body: Body, caller: Caller, kit: KitOf, version: Version) -> Response:
     """The cloud's defaults change at once, for every project that has no limit of its own."""
     kit.must("os-quota-class-sets:update", caller)
     asked = read(UpdateQuotaClass, body, version).quota_class_set
-    if len(name) > 255:
+    if len(quota_class) > 255:
         raise InvalidInput("quota_class_name has more than 255 characters.")
     with kit.transaction() as tx:
-        tx.quotas.change_class(name, asked.given())
-        limits = tx.quotas.of_class(name)
+        tx.quotas.change_class(quota_class, asked.given())
+        limits = tx.quotas.of_class(quota_class)
     return Json({"quota_class_set": QUOTA_CLASS_SET.at(version, limits)})

@@ -20,14 +20,14 @@ GONE: dict[str, str] = {  # path -> methods it had
     "/os-cloudpipe": "GET POST",                         "/os-cloudpipe/{item_id}": "PUT",
     "/os-fixed-ips/{item_id}": "GET",                    "/os-fixed-ips/{item_id}/action": "POST",
     "/os-floating-ip-dns": "GET",                        "/os-floating-ip-dns/{item_id}": "PUT DELETE",
-    "/os-floating-ip-dns/{item_id}/entries/{name}": "GET PUT DELETE",
+    "/os-floating-ip-dns/{item_id}/entries/{part_id}": "GET PUT DELETE",
     "/os-floating-ips-bulk": "GET POST",                 "/os-floating-ips-bulk/{item_id}": "GET PUT",
     "/os-fping": "GET",                                  "/os-fping/{item_id}": "GET",
     "/os-networks": "POST",                              "/os-networks/add": "POST",
     "/os-networks/{item_id}": "DELETE",                  "/os-networks/{item_id}/action": "POST",
     "/os-security-group-default-rules": "GET POST",      "/os-security-group-default-rules/{item_id}": "GET DELETE",
     "/os-tenant-networks": "POST",                       "/os-tenant-networks/{item_id}": "DELETE",
-    "/servers/{item_id}/consoles": "GET POST",           "/servers/{item_id}/consoles/{name}": "GET DELETE",
+    "/servers/{item_id}/consoles": "GET POST",           "/servers/{item_id}/consoles/{part_id}": "GET DELETE",
     "/servers/{item_id}/os-virtual-interfaces": "GET",
 }
 # fmt: on

@@ -64,22 +64,22 @@ def create_group(body: Body, caller: Caller, kit: KitOf, version: Version) -> Re
     return Json({"server_group": _shown(made, [], version)})
 
 
-@routes.get("/os-server-groups/{group_id}")
+@routes.get("/os-server-groups/{server_group_id}")
 @operation("os_compute_api:os-server-groups:show")
-def show_group(group_id: str, caller: Caller, kit: KitOf, version: Version) -> Response:
+def show_group(server_group_id: str, caller: Caller, kit: KitOf, version: Version) -> Response:
     with kit.reading() as tx:
-        row = tx.server_groups.find(group_id, project_id=scope_of(caller))
+        row = tx.server_groups.find(server_group_id, project_id=scope_of(caller))
         kit.must("os-server-groups:show", caller, {"project_id": row.project_id})
         members = tx.server_groups.members([row.id])
     return Json({"server_group": _shown(row, members[row.id], version)})
 
 
-@routes.delete("/os-server-groups/{group_id}")
+@routes.delete("/os-server-groups/{server_group_id}")
 @operation("os_compute_api:os-server-groups:delete")
-def delete_group(group_id: str, caller: Caller, kit: KitOf) -> Response:
+def delete_group(server_group_id: str, caller: Caller, kit: KitOf) -> Response:
     """Its servers stay where they are."""
     with kit.transaction() as tx:
-        row = tx.server_groups.find(group_id, project_id=scope_of(caller))
+        row = tx.server_groups.find(server_group_id, project_id=scope_of(caller))
         kit.must("os-server-groups:delete", caller, {"project_id": row.project_id})
         tx.server_groups.remove(row.id)
     return empty(204)

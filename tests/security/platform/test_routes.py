@@ -184,7 +184,13 @@ def things_of(person: Person) -> dict[str, str]:
     server = person.boot(metadata={"k": "v"}, tags=["t"])
     assert server["status"] == "ACTIVE"
     pair = person.made("/compute/v2.1/os-keypairs", {"keypair": {"name": f"key-{uuid4().hex[:8]}"}})
-    return {"server_id": server["id"], "image_id": image["id"], "name": pair["name"]}
+    group = person.made("/compute/v2.1/os-server-groups", {"server_group": {"name": "g", "policies": ["affinity"]}})
+    return {
+        "server_id": server["id"],
+        "image_id": image["id"],
+        "name": pair["name"],
+        "server_group_id": group["id"],
+    }
 
 
 def blurred(text: str, ids: dict[str, str]) -> str:

@@ -16,7 +16,7 @@ EVENTS = "/v2.1/os-server-external-events"
 @pytest.mark.parametrize("path", GONE)
 def test_what_is_gone_says_so(world: World, path: str) -> None:
     for method in GONE[path].split():
-        answer = world.alice.request(method, "/v2.1" + path.format(item_id="1", name="x"))
+        answer = world.alice.request(method, "/v2.1" + path.format(item_id="1", part_id="x"))
         assert (answer.status_code, answer.json()["computeFault"]["code"]) == (410, 410)
 
 
