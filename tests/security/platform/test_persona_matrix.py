@@ -6,6 +6,7 @@ things that do not, so that the walk leaves the cloud as it was.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,8 +14,10 @@ from uuid import uuid4
 
 import orjson
 import pytest
+from fastapi.routing import APIRoute
 
-from docs.personas import FORBIDDEN, HIDDEN, OTHER, OWN, PERSONAS, YES, Doing, doings, policies, verdict
+from common.http.operations import Operation, operation_of, rules_of
+from docs.personas import FORBIDDEN, HIDDEN, OTHER, OWN, PERSONAS, SERVICES, YES, Doing, doings, policies, verdict
 from tests.security.platform.bodies import PLAUSIBLE
 from tests.security.platform.people import NEWEST, PATCH, Person, Town, microversion
 
@@ -136,3 +139,30 @@ def test_what_the_table_says_is_what_happens(
     assert len(tried) > 2000
     found = [one for one in told if one]
     assert found == [], "\n".join(found)
+
+
+ANSWERED = re.compile(r"answered +service=(\w+) method=(\w+) path=(\S+) .*?rules=(.+)$", re.MULTILINE)
+ASKED_BETWEEN = {"see_every_image", "cloud_reader"}  # whose images, or which domain's things, somebody sees at all
+
+
+def test_what_a_route_asks_is_what_it_declares(
+    town: Town, people: Mapping[str, Person], things: Mapping[str, Mapping[str, str]]
+) -> None:
+    """The log tells which rules each answer asked; everything above and what other tests did is in it."""
+    log = (town.cloud.data / "pileus.log").read_text()
+    asked = {found.groups() for found in ANSWERED.finditer(log)}
+
+    assert len(asked) > 10
+    strange = [f"{method} /{service}{path} asks {unsaid}" for service, method, path, rules in asked
+               if (unsaid := set(rules.split()) - declared_at(service, method, path) - ASKED_BETWEEN)]  # fmt: skip
+    assert strange == [], "\n".join(sorted(strange))
+
+
+def declared_at(service: str, method: str, path: str) -> set[str]:
+    """The rules of every route that this path may mean."""
+    found: set[str] = set()
+    for router in SERVICES[service][0]:
+        for route in router.routes:
+            if isinstance(route, APIRoute) and method in (route.methods or ()) and route.path_regex.fullmatch(path):
+                found |= set(rules_of(operation_of(route) or Operation()))
+    return found

@@ -104,10 +104,25 @@ def act(town: Town) -> tuple[dict[str, str], list[str]]:
     failing_boot(town, person, secrets["failing boot"], user_data)
     refused_insert(town.cloud, person, secrets["refused insert"], user_data)
     refused_upload(person, secrets["upload"])
+    secrets |= delegated(person)
     ended = sign_in(person.http, person.name, person.password, person.project).headers["x-subject-token"]
     secrets["revoked token"] = ended.rsplit(".", 1)[1]
     assert person.ask("DELETE", "/identity/v3/auth/tokens", headers={"x-subject-token": ended}).status_code == 204
     return secrets, [server["id"]]
+
+
+def delegated(person: Person) -> dict[str, str]:
+    """Secrets by which programs act in somebody's name, used right and wrong."""
+    own, home = f"canary-{uuid4().hex}", f"/identity/v3/users/{person.user_id}"
+    made = person.made(f"{home}/application_credentials", {"application_credential": {"name": "robot", "secret": own}})
+    pair = person.made(f"{home}/credentials/OS-EC2", {"tenant_id": person.project_id})
+    for secret in (own, own + "x"):
+        identity = {
+            "methods": ["application_credential"],
+            "application_credential": {"id": made["id"], "secret": secret},
+        }
+        person.http.post("/identity/v3/auth/tokens", json={"auth": {"identity": identity}})
+    return {"application credential's secret": own, "EC2 secret": pair["secret"]}
 
 
 def wrong_passwords(person: Person, password: str) -> None:
