@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from common.audit import Activity
 from common.bus.messages import Call, Event
-from services.compute.core.guests import Diagnosis, GuestFound, GuestImage, GuestSpec, PowerState
+from services.compute.core.guests import Diagnosis, GuestFound, GuestImage, GuestSize, GuestSpec, PowerState
 from services.compute.core.hypervisors import HostFacts
 
 HOST_QUEUE = "compute.host"  # one queue per host: compute.host.<name>
@@ -76,6 +76,42 @@ class RebuildGuest(Call[PowerState]):
 
     queue, timeout_s = HOST_QUEUE, 180.0
     guest: GuestSpec
+
+
+class ResizeGuest(Call[PowerState]):
+    """Switch the guest off and give it this size; twice is once."""
+
+    queue, timeout_s = HOST_QUEUE, 60.0
+    server_id: UUID
+    size: GuestSize
+
+
+class KeepGuestSize(Call[PowerState]):
+    """Forget how large the guest was, and its disk of then."""
+
+    queue, timeout_s = HOST_QUEUE, 60.0
+    server_id: UUID
+
+
+class RestoreGuestSize(Call[PowerState]):
+    """Switch the guest off and make it what it was before its resize, disk included."""
+
+    queue, timeout_s = HOST_QUEUE, 60.0
+    server_id: UUID
+
+
+class RescueGuest(Call[PowerState]):
+    """Restart the guest from a disk of this image; one that runs from such a disk stays as it is."""
+
+    queue, timeout_s = HOST_QUEUE, 120.0
+    guest: GuestSpec  # with the rescue image
+
+
+class UnrescueGuest(Call[PowerState]):
+    """Switch the guest off and take the rescue disk away."""
+
+    queue, timeout_s = HOST_QUEUE, 60.0
+    server_id: UUID
 
 
 class CrashGuest(Call[None]):

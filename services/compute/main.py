@@ -104,6 +104,7 @@ def rules_of(settings: ComputeSettings) -> Rules:
         grace_s=settings.grace_s,
         config_drive_always=settings.config_drive_always,
         stop_patience_s=settings.stop_patience_s,
+        resize_confirm_window_s=settings.resize_confirm_window_s,
         reclaim_after_s=settings.reclaim_instance_interval_s,
     )
 

@@ -43,6 +43,9 @@ class ComputeSettings(Section):
     reclaim_instance_interval_s: float = Field(
         0, description="A deleted server can be restored for this long; 0: it is gone at once", ge=0
     )
+    resize_confirm_window_s: float = Field(
+        0, description="A resize that nobody confirmed for this long is confirmed by itself; 0: never", ge=0
+    )
     grace_s: float = Field(20, description="After a start or loss of the bus, hosts have this long to be heard", ge=0)
     keep_history_days: float = Field(30, description="Days that timelines and deleted servers are kept", gt=0)
 

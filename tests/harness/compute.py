@@ -27,8 +27,8 @@ from services.compute.agent.images import HostImages
 from services.compute.agent.presence import Presence
 from services.compute.contract import HOST_QUEUE, WORKER_QUEUE
 from services.compute.core.placement import Ratios
-from services.compute.core.scheduling import needs_of
 from services.compute.core.states import VmState
+from services.compute.db.claims import needs_meanwhile
 from services.compute.db.hosts import Hosts
 from services.compute.db.placement_tables import AllocationRow, InventoryRow, ProviderRow
 from services.compute.db.tables import SAGAS as SAGA_TABLES
@@ -190,7 +190,7 @@ class ComputeWorld:
 
     def _wrong_with(self, server: ServerRow, guests: list[str], claims: dict[str, dict[str, int]]) -> list[str]:
         is_placed = server.host is not None and server.deleted_at is None
-        expected = {server.host: dict(needs_of(server.flavor))} if is_placed else {}
+        expected = {server.host: dict(needs_meanwhile(server.flavor, server.before))} if is_placed else {}
         checks = {
             "is undergoing something": server.task_state is not None or server.vm_state == VmState.BUILDING,
             "keeps its password": server.admin_password is not None,

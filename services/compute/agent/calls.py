@@ -13,15 +13,20 @@ from services.compute.contract import (
     CreateGuest,
     DestroyGuest,
     DiagnoseGuest,
+    KeepGuestSize,
     PauseGuest,
     ReadConsole,
     ReadUptime,
     RebootGuest,
     RebuildGuest,
+    RescueGuest,
+    ResizeGuest,
+    RestoreGuestSize,
     SetGuestPassword,
     StartGuest,
     StopGuest,
     SuspendGuest,
+    UnrescueGuest,
 )
 from services.compute.core.guests import Diagnosis, PowerState
 
@@ -79,6 +84,37 @@ def rebuild_guest(call: RebuildGuest, host: Host) -> PowerState:
     image = host.images.ensure(call.guest.image)
     with host.turn(call.guest.server_id) as hypervisor:
         return hypervisor.rebuild(call.guest, image)
+
+
+@handlers.serves(ResizeGuest)
+def resize_guest(call: ResizeGuest, host: Host) -> PowerState:
+    with host.turn(call.server_id) as hypervisor:
+        return hypervisor.resize(call.server_id, call.size)
+
+
+@handlers.serves(KeepGuestSize)
+def keep_guest_size(call: KeepGuestSize, host: Host) -> PowerState:
+    with host.turn(call.server_id) as hypervisor:
+        return hypervisor.keep_size(call.server_id)
+
+
+@handlers.serves(RestoreGuestSize)
+def restore_guest_size(call: RestoreGuestSize, host: Host) -> PowerState:
+    with host.turn(call.server_id) as hypervisor:
+        return hypervisor.restore_size(call.server_id)
+
+
+@handlers.serves(RescueGuest)
+def rescue_guest(call: RescueGuest, host: Host) -> PowerState:
+    image = host.images.ensure(call.guest.image)
+    with host.turn(call.guest.server_id) as hypervisor:
+        return hypervisor.rescue(call.guest, image)
+
+
+@handlers.serves(UnrescueGuest)
+def unrescue_guest(call: UnrescueGuest, host: Host) -> PowerState:
+    with host.turn(call.server_id) as hypervisor:
+        return hypervisor.unrescue(call.server_id)
 
 
 @handlers.serves(CrashGuest)

@@ -30,6 +30,9 @@ SERVERS = {
         "stop": WRITE,
         "reboot": WRITE,
         "rebuild": WRITE,
+        "resize": WRITE,
+        "confirm_resize": WRITE,
+        "revert_resize": WRITE,
         "trigger_crash_dump": WRITE,
     }.items()
 } | {"compute:servers:create:requested_destination": ADMIN}
@@ -43,6 +46,11 @@ RULES = merged(
         "os_compute_api:os-server-diagnostics": ADMIN,
         "os_compute_api:os-server-password:show": READ,
         "os_compute_api:os-server-password:clear": WRITE,
+        "os_compute_api:os-rescue": WRITE,
+        "os_compute_api:os-unrescue": WRITE,
+        "os_compute_api:os-migrate-server:migrate": ADMIN,
+        "os_compute_api:os-migrate-server:migrate_live": ADMIN,
+        "os_compute_api:os-evacuate": ADMIN,
         "os_compute_api:os-pause-server:pause": WRITE,
         "os_compute_api:os-pause-server:unpause": WRITE,
         "os_compute_api:os-suspend-server:suspend": WRITE,

@@ -15,8 +15,10 @@ from services.compute.api import (
     server_ends,
     server_insides,
     server_locks,
+    server_moves,
     server_power,
     server_rebuilds,
+    server_sizes,
 )  # their actions join the table
 from services.compute.api.acting import ACTIONS
 from services.compute.api.asking import Body, Version, must_exist, router
@@ -26,7 +28,7 @@ from services.compute.api.schemas.servers import ConsoleLength
 from services.compute.contract import ReadConsole
 from services.compute.db.servers import STATE
 
-JOINED = (server_power, server_locks, server_ends, server_rebuilds, server_insides)
+JOINED = (server_power, server_locks, server_ends, server_rebuilds, server_insides, server_sizes, server_moves)
 
 routes = router()
 MOST_BYTES = 102_400

@@ -30,6 +30,17 @@ class GuestImage(BaseModel):
     disk_format: str  # "qcow2" or "raw": what the image service inspected and recorded, never probed again
 
 
+class GuestSize(BaseModel):
+    """What a resize changes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    flavor: str  # its name
+    vcpus: int
+    memory_mib: int
+    root_gib: int  # the root disk grows to this, and never shrinks
+
+
 class GuestSpec(BaseModel):
     """All that a host needs to make a guest.  Names are data: nothing here becomes a path but ids."""
 

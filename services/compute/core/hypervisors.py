@@ -14,7 +14,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from services.compute.core.guests import Diagnosis, GuestFound, GuestSpec, PowerState
+from services.compute.core.guests import Diagnosis, GuestFound, GuestSize, GuestSpec, PowerState
 
 
 class HostFacts(BaseModel):
@@ -73,6 +73,21 @@ class Hypervisor(Protocol):
 
         One that was made by this order already (`spec.build`) is only powered on.
         """
+
+    def resize(self, server_id: UUID, size: GuestSize) -> PowerState:
+        """Switch the guest off and give it this size, keeping the way back: its disk and size as they were."""
+
+    def keep_size(self, server_id: UUID) -> PowerState:
+        """Forget the way back; none there is fine."""
+
+    def restore_size(self, server_id: UUID) -> PowerState:
+        """Switch the guest off and take the way back, disk contents included; without one the guest stays as it is."""
+
+    def rescue(self, spec: GuestSpec, image: Path) -> PowerState:
+        """Restart the guest from a fresh disk of this image, its own root disk being the second."""
+
+    def unrescue(self, server_id: UUID) -> PowerState:
+        """Switch the guest off and take the rescue disk away; without one the guest stays as it is."""
 
     def crash(self, server_id: UUID) -> None:
         """Send the guest an NMI: a kernel that is set up for it writes a crash dump.  Conflict if it is off."""

@@ -39,6 +39,12 @@ class TaskState(StrEnum):
     RESUMING = "resuming"
     RESTORING = "restoring"
     REBUILDING = "rebuilding"
+    RESIZING = "resize_migrating"
+    CONFIRMING = "resize_confirming"
+    REVERTING = "resize_reverting"
+    RESCUING = "rescuing"
+    UNRESCUING = "unrescuing"
+    MIGRATING = "migrating"
     SOFT_DELETING = "soft-deleting"
     DELETING = "deleting"
 
@@ -59,6 +65,14 @@ class Action(StrEnum):
     CRASH_DUMP = "trigger_crash_dump"
     CHANGE_PASSWORD = "changePassword"
     DIAGNOSE = "get_diagnostics"
+    RESIZE = "resize"
+    CONFIRM_RESIZE = "confirmResize"
+    REVERT_RESIZE = "revertResize"
+    RESCUE = "rescue"
+    UNRESCUE = "unrescue"
+    MIGRATE = "migrate"
+    LIVE_MIGRATE = "os-migrateLive"
+    EVACUATE = "evacuate"
 
     @property
     def word(self) -> str:
@@ -94,6 +108,15 @@ RULES: dict[Action, Rule] = {
                                                                 "crash_server",    None,                None),
     Action.CHANGE_PASSWORD: Rule({_V.ACTIVE},                   "",                None,                None),
     Action.DIAGNOSE:    Rule({_V.ACTIVE},                       "",                None,                None),
+    Action.RESIZE:      Rule({_V.ACTIVE, _V.STOPPED},           "resize_server",   _T.RESIZING,         _V.RESIZED),
+    Action.CONFIRM_RESIZE: Rule({_V.RESIZED},                   "confirm_resize",  _T.CONFIRMING,       None),
+    Action.REVERT_RESIZE:  Rule({_V.RESIZED},                   "revert_resize",   _T.REVERTING,        None),
+    Action.RESCUE:      Rule({_V.ACTIVE, _V.STOPPED, _V.ERROR}, "rescue_server",   _T.RESCUING,         _V.RESCUED),
+    Action.UNRESCUE:    Rule({_V.RESCUED},                      "unrescue_server", _T.UNRESCUING,       _V.ACTIVE),
+    # to another host: nothing does it yet, and each is refused once its state has been looked at
+    Action.MIGRATE:      Rule({_V.ACTIVE, _V.STOPPED},          "",                _T.RESIZING,         _V.RESIZED),
+    Action.LIVE_MIGRATE: Rule({_V.ACTIVE, _V.PAUSED},           "",                _T.MIGRATING,        None),
+    Action.EVACUATE:     Rule({_V.ACTIVE, _V.STOPPED, _V.ERROR}, "",               _T.REBUILDING,       _V.ACTIVE),
 }
 # fmt: on
 RUNNING = (VmState.ACTIVE, VmState.RESCUED)
@@ -136,16 +159,18 @@ def must_be_settled(words: str, server_id: UUID, state: str) -> None:
 
 _HARD: dict[str, str] = {TaskState.REBOOTING_HARD: "HARD_REBOOT"}
 _REBUILD: dict[str, str] = {TaskState.REBUILDING: "REBUILD"}
+_SOFT: dict[str, str] = {TaskState.REBOOTING: "REBOOT", TaskState.MIGRATING: "MIGRATING"}
+_RESIZE: dict[str, str] = {TaskState.RESIZING: "RESIZE"}
 # fmt: off
 STATUS: dict[VmState, tuple[str, dict[str, str]]] = {
     # state: status, and what it is instead during a task
     VmState.BUILDING:          ("BUILD",             {}),
-    VmState.ACTIVE:            ("ACTIVE",            {TaskState.REBOOTING: "REBOOT"} | _HARD | _REBUILD),
-    VmState.STOPPED:           ("SHUTOFF",           _HARD | _REBUILD),
+    VmState.ACTIVE:            ("ACTIVE",            _SOFT | _HARD | _REBUILD | _RESIZE),
+    VmState.STOPPED:           ("SHUTOFF",           _HARD | _REBUILD | _RESIZE),
     VmState.PAUSED:            ("PAUSED",            _HARD),
     VmState.SUSPENDED:         ("SUSPENDED",         _HARD),
     VmState.RESCUED:           ("RESCUE",            {}),
-    VmState.RESIZED:           ("VERIFY_RESIZE",     {}),
+    VmState.RESIZED:           ("VERIFY_RESIZE",     {TaskState.REVERTING: "REVERT_RESIZE"}),
     VmState.SHELVED:           ("SHELVED",           {}),
     VmState.SHELVED_OFFLOADED: ("SHELVED_OFFLOADED", {}),
     VmState.SOFT_DELETED:      ("SOFT_DELETED",      {}),

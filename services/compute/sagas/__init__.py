@@ -11,6 +11,15 @@ from services.compute.sagas.delete_server import DELETE_SERVER, DeleteServer
 from services.compute.sagas.hold_server import PAUSE_SERVER, RESUME_SERVER, SUSPEND_SERVER, UNPAUSE_SERVER, HoldServer
 from services.compute.sagas.reboot_server import REBOOT_SERVER, RebootServer
 from services.compute.sagas.rebuild_server import REBUILD_SERVER, RebuildServer
+from services.compute.sagas.rescue_server import RESCUE_SERVER, UNRESCUE_SERVER, RescueServer, UnrescueServer
+from services.compute.sagas.resize_server import (
+    CONFIRM_RESIZE,
+    RESIZE_SERVER,
+    REVERT_RESIZE,
+    ConfirmResize,
+    ResizeServer,
+    RevertResize,
+)
 from services.compute.sagas.soft_delete_server import (
     RESTORE_SERVER,
     SOFT_DELETE_SERVER,
@@ -36,32 +45,47 @@ SAGAS: dict[str, Saga[Any]] = {
         RESUME_SERVER,
         REBUILD_SERVER,
         CRASH_SERVER,
+        RESIZE_SERVER,
+        CONFIRM_RESIZE,
+        REVERT_RESIZE,
+        RESCUE_SERVER,
+        UNRESCUE_SERVER,
     )
 }
 
 __all__ = [
     "BOOT_SERVER",
+    "CONFIRM_RESIZE",
     "CRASH_SERVER",
     "DELETE_SERVER",
     "PAUSE_SERVER",
     "REBOOT_SERVER",
     "REBUILD_SERVER",
+    "RESCUE_SERVER",
+    "RESIZE_SERVER",
     "RESTORE_SERVER",
     "RESUME_SERVER",
+    "REVERT_RESIZE",
     "SAGAS",
     "SOFT_DELETE_SERVER",
     "START_SERVER",
     "STOP_SERVER",
     "SUSPEND_SERVER",
     "UNPAUSE_SERVER",
+    "UNRESCUE_SERVER",
     "BootServer",
+    "ConfirmResize",
     "CrashServer",
     "DeleteServer",
     "HoldServer",
     "RebootServer",
     "RebuildServer",
+    "RescueServer",
+    "ResizeServer",
     "RestoreServer",
+    "RevertResize",
     "SoftDeleteServer",
     "StartServer",
     "StopServer",
+    "UnrescueServer",
 ]

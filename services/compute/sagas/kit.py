@@ -42,6 +42,7 @@ class Rules:
     grace_s: float = 20  # after this worker was deaf: time for heartbeats to come in again
     config_drive_always: bool = True
     stop_patience_s: float = 60
+    resize_confirm_window_s: float = 0  # a resize is confirmed by itself after so long; 0: never
     reclaim_after_s: float = 0  # a deleted server can be restored for so long; 0: it is gone at once
 
 

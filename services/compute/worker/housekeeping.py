@@ -18,7 +18,7 @@ from services.compute.db.hosts import Hosts
 from services.compute.db.placement import Placement
 from services.compute.db.server_states import ServerStates
 from services.compute.db.tables import SAGAS, ServerRow
-from services.compute.sagas import DELETE_SERVER
+from services.compute.sagas import CONFIRM_RESIZE, DELETE_SERVER
 from services.compute.sagas.kit import Kit
 
 log = logging.getLogger(__name__)
@@ -68,6 +68,16 @@ class Housekeeping:
             self._release_claims(session)
             self._end_abandoned(session)
             self._reclaim(session)
+            self._confirm(session)
+
+    def _confirm(self, session: Session) -> None:
+        """Keep the new size of servers whose owners had long enough to look."""
+        now, window_s = self.kit.now(), self.kit.rules.resize_confirm_window_s
+        if not window_s:
+            return
+        for server in ServerStates(session).waiting(VmState.RESIZED, before=now - timedelta(seconds=window_s)):
+            server.task_state, server.updated_at = TaskState.CONFIRMING, now
+            self._begin(session, CONFIRM_RESIZE, server)
 
     def _reclaim(self, session: Session) -> None:
         """Delete what was deleted softly and nobody wanted back in time."""

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from common.errors import Conflict, InvalidInput, NotFound
-from services.compute.core.guests import GuestFound, PowerState
+from services.compute.core.guests import GuestFound, GuestSize, PowerState
 from services.compute.core.hypervisors import Hypervisor
 from services.compute.drivers.libvirt import LibvirtHypervisor
 from services.compute.drivers.simulated import SimulatedHypervisor, SimulatedOptions
@@ -136,6 +136,58 @@ def test_a_rebuild_that_cannot_be_leaves_the_guest(hypervisor: Hypervisor, image
         hypervisor.rebuild(spec.model_copy(update={"build": "b"}), an_image_file(place, mib=2048, name="large"))
 
     assert hypervisor.state(spec.server_id) is PowerState.RUNNING
+
+
+LARGER = GuestSize(flavor="m1.small", vcpus=2, memory_mib=256, root_gib=2)
+
+
+def test_a_resized_guest_keeps_its_size_when_told_to(hypervisor: Hypervisor, image: Path) -> None:
+    server_id = a_guest(hypervisor, image)
+
+    assert [hypervisor.resize(server_id, LARGER) for _ in range(2)] == [PowerState.SHUTDOWN] * 2
+    assert hypervisor.start(server_id) is PowerState.RUNNING
+    assert [hypervisor.keep_size(server_id) for _ in range(2)] == [PowerState.RUNNING] * 2
+
+    assert hypervisor.diagnose(server_id).memory_kib == 256 * 1024
+    hypervisor.restore_size(server_id)  # there is no way back any more
+    hypervisor.start(server_id)
+    assert hypervisor.diagnose(server_id).memory_kib == 256 * 1024
+
+
+def test_a_resized_guest_can_be_what_it_was(hypervisor: Hypervisor, image: Path) -> None:
+    server_id = a_guest(hypervisor, image)
+    hypervisor.resize(server_id, LARGER)
+    hypervisor.start(server_id)
+
+    assert [hypervisor.restore_size(server_id) for _ in range(2)] == [PowerState.SHUTDOWN] * 2
+
+    hypervisor.start(server_id)
+    found = hypervisor.diagnose(server_id)
+    assert (found.memory_kib, len(found.cpu_times_ns)) == (128 * 1024, 1)
+
+
+def test_a_resized_guest_can_be_destroyed(hypervisor: Hypervisor, image: Path) -> None:
+    server_id = a_guest(hypervisor, image)
+    hypervisor.resize(server_id, LARGER)
+
+    hypervisor.destroy(server_id)
+
+    assert hypervisor.guests() == [] and hypervisor.leftovers() == set()
+
+
+def test_a_rescued_guest_has_its_own_disk_beside_and_gets_it_back(hypervisor: Hypervisor, place: Path) -> None:
+    own, rescue = an_image_file(place, name="own"), an_image_file(place, name="rescue")
+    spec = a_spec()
+    hypervisor.create(spec, own)
+
+    assert [hypervisor.rescue(spec, rescue) for _ in range(2)] == [PowerState.RUNNING] * 2
+    assert hypervisor.images_in_use() == {"own", "rescue"}
+    assert [hypervisor.unrescue(spec.server_id) for _ in range(2)] == [PowerState.SHUTDOWN] * 2
+
+    assert hypervisor.start(spec.server_id) is PowerState.RUNNING
+    assert hypervisor.images_in_use() == {"own"}
+    hypervisor.destroy(spec.server_id)
+    assert hypervisor.leftovers() == set()
 
 
 def test_a_guest_without_an_agent_sets_no_password(hypervisor: Hypervisor, image: Path) -> None:

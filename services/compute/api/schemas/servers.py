@@ -15,6 +15,7 @@ from services.compute.api.schemas.parts import (
     Boolean,
     Description,
     HostName,
+    Id,
     Metadata,
     Name,
     Part,
@@ -189,6 +190,43 @@ class Rebuild(Part):
     user_data: UserData | None = None
     trusted_image_certificates: list[StrictStr] | None = None
     hostname: Annotated[StrictStr, Field(min_length=2, max_length=255), AfterValidator(_hostname)] | None = None
+
+
+class Resize(Part):
+    flavor_ref: Annotated[str, BeforeValidator(_text_of)] = Field(alias="flavorRef")
+    disk_config: DiskConfig | None = Field(None, alias="OS-DCF:diskConfig")
+
+
+class Rescue(Part):
+    admin_password: Password | None = Field(None, alias="adminPass")
+    rescue_image_ref: Id | None = None
+
+
+class Migrate(Part):
+    since: ClassVar = {"host": 56}
+
+    host: HostName | None = None
+
+
+class LiveMigrate(Part):
+    since: ClassVar = {"force": 30}
+    until: ClassVar = {"disk_over_commit": 24, "force": 67}
+    needed_since: ClassVar = {"block_migration": 1, "host": 1}
+
+    host: HostName | None = None
+    block_migration: Boolean | Literal["auto"] | None = None
+    disk_over_commit: Boolean | None = None
+    force: Boolean | None = None
+
+
+class Evacuate(Part):
+    since: ClassVar = {"force": 29}
+    until: ClassVar = {"onSharedStorage": 13, "on_shared_storage": 13, "force": 67}
+
+    host: HostName | None = None
+    admin_password: Password | None = Field(None, alias="adminPass")
+    on_shared_storage: Boolean | None = Field(None, alias="onSharedStorage")
+    force: Boolean | None = None
 
 
 class NewPassword(Part):

@@ -19,6 +19,7 @@ from services.compute.drivers.libvirt.errors import is_about
 from services.compute.drivers.libvirt.options import LibvirtOptions
 
 ROOT = ".root.qcow2"
+RESCUE = ".rescue.qcow2"
 CONFIG = ".config.iso"
 
 
@@ -28,11 +29,18 @@ class Disks:
         self._directory = options.disks
 
     def make_root(
-        self, connection: libvirt.virConnect, server_id: UUID, *, image: Path, image_format: str, size_bytes: int
+        self,
+        connection: libvirt.virConnect,
+        server_id: UUID,
+        *,
+        image: Path,
+        image_format: str,
+        size_bytes: int,
+        suffix: str = ROOT,
     ) -> RootDisk:
         """A fresh overlay on the image; one of an earlier try, which no guest ever saw, is replaced."""
         pool = self._pool(connection)
-        name = f"{server_id}{ROOT}"
+        name = f"{server_id}{suffix}"
         self._remove_volume(pool, name)
         volume = pool.createXML(_overlay_xml(name, image=image, image_format=image_format, size_bytes=size_bytes))
         return RootDisk(Path(volume.path()), image, image_format)
@@ -42,9 +50,23 @@ class Disks:
         build_config_drive(files, path)
         return path
 
+    def grow_root(self, connection: libvirt.virConnect, server_id: UUID, size_bytes: int) -> None:
+        """To at least this; the guest is off."""
+        volume = self._pool(connection).storageVolLookupByName(f"{server_id}{ROOT}")
+        # its size is asked anew: a snapshot may have brought back another; the test driver can't change any
+        if volume.info()[1] < size_bytes and connection.getType() != "TEST":
+            volume.resize(size_bytes)
+
+    def rescue_path(self, server_id: UUID) -> Path:
+        return self._directory / f"{server_id}{RESCUE}"
+
+    def remove_rescue(self, connection: libvirt.virConnect, server_id: UUID) -> None:
+        self._remove_volume(self._pool(connection), f"{server_id}{RESCUE}")
+
     def remove(self, connection: libvirt.virConnect, server_id: UUID) -> None:
-        """Both disks; those that aren't there are fine."""
-        self._remove_volume(self._pool(connection), f"{server_id}{ROOT}")
+        """All disks; those that aren't there are fine."""
+        for suffix in (ROOT, RESCUE):
+            self._remove_volume(self._pool(connection), f"{server_id}{suffix}")
         (self._directory / f"{server_id}{CONFIG}").unlink(missing_ok=True)
 
     def owners(self, connection: libvirt.virConnect) -> set[UUID]:
@@ -98,7 +120,7 @@ class Disks:
 
 
 def _owner(name: str) -> UUID | None:
-    for suffix in (ROOT, CONFIG):
+    for suffix in (ROOT, RESCUE, CONFIG):
         if name.endswith(suffix):
             with suppress(ValueError):
                 return UUID(name.removesuffix(suffix))
@@ -123,6 +145,7 @@ def _overlay_xml(name: str, *, image: Path, image_format: str, size_bytes: int) 
     etree.SubElement(volume, "allocation", unit="bytes").text = "0"
     target = etree.SubElement(volume, "target")
     etree.SubElement(target, "format", type="qcow2")
+    etree.SubElement(target, "compat").text = "1.1"  # older ones can't grow while they keep the way back from a resize
     etree.SubElement(etree.SubElement(target, "permissions"), "mode").text = "0600"
     backing = etree.SubElement(volume, "backingStore")
     etree.SubElement(backing, "path").text = str(image)

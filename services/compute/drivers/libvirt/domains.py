@@ -106,7 +106,7 @@ def xml_text(text: str) -> str:
 
 def read_identity(metadata: str) -> Identity | None:
     """The identity in a domain's metadata element, None if it isn't one of ours."""
-    root = _parse(metadata)
+    root = parse(metadata)
     found = {etree.QName(child).localname: child.text or "" for child in root if isinstance(child.tag, str)}
     try:
         return Identity(
@@ -125,7 +125,7 @@ def read_identity(metadata: str) -> Identity | None:
 
 def read_images(domain: str) -> set[str]:
     """File names of the images that a domain's disks are based on."""
-    sources = _parse(domain).iterfind("devices/disk//backingStore/source")
+    sources = parse(domain).iterfind("devices/disk//backingStore/source")
     return {Path(path).name for source in sources if (path := source.get("file"))}
 
 
@@ -170,7 +170,8 @@ def _board(domain: etree._Element, plan: DomainPlan) -> None:
 def _devices(devices: etree._Element, plan: DomainPlan) -> None:
     if plan.machine.emulator:
         _add(devices, "emulator", plan.machine.emulator)
-    _root_disk(devices, plan)
+    serial = plan.identity.server_id.hex[:20]  # virtio-blk shows 20 bytes
+    root_disk(devices, plan.root, serial=serial, is_labelled=plan.account is not None)
     if plan.config_drive:
         _config_drive(devices, plan.config_drive)
     _add(devices, "controller", type="usb", model="none")
@@ -185,18 +186,19 @@ def _devices(devices: etree._Element, plan: DomainPlan) -> None:
     _add(_add(devices, "rng", model="virtio"), "backend", "/dev/urandom", model="random")
 
 
-def _root_disk(devices: etree._Element, plan: DomainPlan) -> None:
+def root_disk(devices: etree._Element, root: RootDisk, *, serial: str, is_labelled: bool) -> None:
+    """The disk that a guest starts from."""
     disk = _add(devices, "disk", type="file", device="disk")
     _add(disk, "driver", name="qemu", type="qcow2", discard="unmap")
-    _add(disk, "source", file=str(plan.root.path))
+    _add(disk, "source", file=str(root.path))
     backing = _add(disk, "backingStore", type="file")
-    _add(backing, "format", type=plan.root.image_format)
-    source = _add(backing, "source", file=str(plan.root.image))
-    if plan.account is not None:  # the image is everybody's: given to one guest's account, that guest could change it
+    _add(backing, "format", type=root.image_format)
+    source = _add(backing, "source", file=str(root.image))
+    if is_labelled:  # the image is everybody's: given to one guest's account, that guest could change it
         _add(source, "seclabel", model="dac", relabel="no")
     _add(backing, "backingStore")  # the chain ends here, whatever the image says
     _add(disk, "target", dev="vda", bus="virtio")
-    _add(disk, "serial", plan.identity.server_id.hex[:20])  # virtio-blk shows 20 bytes
+    _add(disk, "serial", serial)
     _add(disk, "boot", order="1")
 
 
@@ -222,5 +224,5 @@ def _add(parent: etree._Element, tag: str, text: str | None = None, **attributes
     return child
 
 
-def _parse(xml: str) -> etree._Element:
+def parse(xml: str) -> etree._Element:
     return etree.fromstring(xml.encode(), etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False))

@@ -13,14 +13,14 @@ from uuid import UUID
 import libvirt
 
 from common.errors import InvalidInput, PlatformError
-from services.compute.core.guests import Diagnosis, GuestFound, GuestSpec, PowerState
+from services.compute.core.guests import Diagnosis, GuestFound, GuestSize, GuestSpec, PowerState
 from services.compute.core.hypervisors import GuestWatcher, HostFacts
 from services.compute.drivers.images.inspection import virtual_size
 from services.compute.drivers.libvirt.accounts import Accounts
 from services.compute.drivers.libvirt.connection import Connection
 from services.compute.drivers.libvirt.consoles import Consoles
 from services.compute.drivers.libvirt.diagnoses import diagnose
-from services.compute.drivers.libvirt.disks import Disks
+from services.compute.drivers.libvirt.disks import RESCUE, Disks
 from services.compute.drivers.libvirt.domains import DomainPlan, Identity, domain_xml, read_images
 from services.compute.drivers.libvirt.host import host_facts
 from services.compute.drivers.libvirt.levers import (
@@ -39,6 +39,16 @@ from services.compute.drivers.libvirt.levers import (
 from services.compute.drivers.libvirt.machines import Machines
 from services.compute.drivers.libvirt.options import LibvirtOptions
 from services.compute.drivers.libvirt.owned import OwnDomains, power_state
+from services.compute.drivers.libvirt.reshaping import (
+    forget_way_back,
+    give_size,
+    has_way_back,
+    keep_way_back,
+    start_from,
+    start_from_own,
+    starts_from,
+    take_way_back,
+)
 from services.compute.drivers.libvirt.storage import open_libvirt_state, prepare_storage
 from services.compute.drivers.libvirt.watching import Watching
 from services.compute.drivers.turns import Turns
@@ -97,6 +107,70 @@ class LibvirtHypervisor:
         with self._watching.quiet(server_id):
             self._connection.call(clear, server_id=server_id)
             return self.create(spec, image)
+
+    def resize(self, server_id: UUID, size: GuestSize) -> PowerState:
+        def change(connection: libvirt.virConnect) -> PowerState:
+            domain = self._off(connection, server_id)
+            keep_way_back(domain)
+            give_size(domain, size)
+            self._disks.grow_root(connection, server_id, size.root_gib * GIB)
+            return power_state(domain)
+
+        with self._watching.quiet(server_id):
+            return self._connection.call(change, server_id=server_id)
+
+    def keep_size(self, server_id: UUID) -> PowerState:
+        self._with(server_id, forget_way_back)
+        return self.state(server_id)
+
+    def restore_size(self, server_id: UUID) -> PowerState:
+        def change(connection: libvirt.virConnect) -> PowerState:
+            domain = self._domains.find(connection, server_id)
+            if has_way_back(domain):
+                take_way_back(self._off(connection, server_id))
+            return power_state(domain)
+
+        with self._watching.quiet(server_id):
+            return self._connection.call(change, server_id=server_id)
+
+    def rescue(self, spec: GuestSpec, image: Path) -> PowerState:
+        size_bytes, server_id = self._root_size(spec, image), spec.server_id
+        path = self._disks.rescue_path(server_id)
+
+        def change(connection: libvirt.virConnect) -> None:
+            domain = self._domains.find(connection, server_id)
+            if starts_from(domain, str(path)):
+                return
+            domain = self._off(connection, server_id)
+            if spec.config_drive is not None:
+                self._disks.make_config_drive(server_id, spec.config_drive)
+            disk = self._disks.make_root(
+                connection, server_id, image=image.absolute(), image_format=spec.image.disk_format,
+                size_bytes=size_bytes, suffix=RESCUE,
+            )  # fmt: skip
+            start_from(domain, disk, is_labelled=self._machines.machine(connection).runs_qemu)
+
+        with self._watching.quiet(server_id):
+            self._connection.call(change, server_id=server_id)
+            return self._power_on(server_id)
+
+    def unrescue(self, server_id: UUID) -> PowerState:
+        def change(connection: libvirt.virConnect) -> PowerState:
+            domain, path = self._domains.find(connection, server_id), str(self._disks.rescue_path(server_id))
+            if starts_from(domain, path):
+                start_from_own(self._off(connection, server_id), path)
+            self._disks.remove_rescue(connection, server_id)
+            return power_state(domain)
+
+        with self._watching.quiet(server_id):
+            return self._connection.call(change, server_id=server_id)
+
+    def _off(self, connection: libvirt.virConnect, server_id: UUID) -> libvirt.virDomain:
+        """The domain, without power or remembered memory.  NotFound"""
+        domain = self._domains.find(connection, server_id)
+        pull_the_plug(domain)
+        forget_memory(domain)
+        return domain
 
     def crash(self, server_id: UUID) -> None:
         self._with(server_id, crash)

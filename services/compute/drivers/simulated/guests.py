@@ -16,7 +16,7 @@ from uuid import UUID
 from pydantic import BaseModel, TypeAdapter
 
 from common.errors import Conflict, HostFailed, InvalidInput, NotFound
-from services.compute.core.guests import Diagnosis, DiskUse, GuestFound, GuestSpec, PowerState
+from services.compute.core.guests import Diagnosis, DiskUse, GuestFound, GuestSize, GuestSpec, PowerState
 from services.compute.core.hypervisors import GuestWatcher, HostFacts
 from services.compute.drivers.images.inspection import virtual_size
 from services.compute.drivers.simulated.faults import Faults
@@ -46,6 +46,8 @@ class SimulatedGuest(BaseModel):
     image: str
     console: str = ""
     build: str = ""
+    before: tuple[int, int, int] | None = None  # vCPUs, MiB, GiB: the way back from a resize
+    rescue_image: str | None = None
 
 
 _STORED = TypeAdapter(dict[UUID, SimulatedGuest])
@@ -122,6 +124,46 @@ class SimulatedHypervisor:
                     self._guests[spec.server_id] = _described(spec, image)
             return self._set(spec.server_id, PowerState.RUNNING, says="booting\n")
 
+    def resize(self, server_id: UUID, size: GuestSize) -> PowerState:
+        with self._trouble("resize"):
+            with self._change():
+                guest = self._found(server_id)
+                guest.before = guest.before or (guest.vcpus, guest.memory_mib, guest.root_gib)
+                guest.vcpus, guest.memory_mib = size.vcpus, size.memory_mib
+                guest.root_gib = max(guest.root_gib, size.root_gib)
+            return self._set(server_id, PowerState.SHUTDOWN, says="powered off\n")
+
+    def keep_size(self, server_id: UUID) -> PowerState:
+        with self._trouble("keep_size"), self._change():
+            guest = self._found(server_id)
+            guest.before = None
+            return guest.power_state
+
+    def restore_size(self, server_id: UUID) -> PowerState:
+        with self._trouble("restore_size"):
+            with self._change():
+                guest = self._found(server_id)
+                if guest.before is None:
+                    return guest.power_state
+                guest.vcpus, guest.memory_mib, guest.root_gib = guest.before
+                guest.before = None
+            return self._set(server_id, PowerState.SHUTDOWN, says="powered off\n")
+
+    def rescue(self, spec: GuestSpec, image: Path) -> PowerState:
+        with self._trouble("rescue"):
+            with self._change():
+                self._found(spec.server_id).rescue_image = image.name
+            return self._set(spec.server_id, PowerState.RUNNING, says="booting\n")
+
+    def unrescue(self, server_id: UUID) -> PowerState:
+        with self._trouble("unrescue"):
+            with self._change():
+                guest = self._found(server_id)
+                if guest.rescue_image is None:
+                    return guest.power_state
+                guest.rescue_image = None
+            return self._set(server_id, PowerState.SHUTDOWN, says="powered off\n")
+
     def crash(self, server_id: UUID) -> None:
         with self._trouble("crash"):
             if self._found(server_id).power_state is PowerState.SHUTDOWN:
@@ -165,7 +207,8 @@ class SimulatedHypervisor:
 
     def images_in_use(self) -> set[str]:
         with self._lock:
-            return {guest.image for guest in self._guests.values()}
+            guests = self._guests.values()
+            return {image for guest in guests for image in (guest.image, guest.rescue_image) if image}
 
     def console(self, server_id: UUID, *, max_bytes: int) -> bytes:
         with self._trouble("console"):

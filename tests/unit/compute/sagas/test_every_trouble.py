@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -10,27 +11,36 @@ from common.saga.saga import Saga
 from services.compute.core.states import VmState
 from services.compute.sagas import (
     BOOT_SERVER,
+    CONFIRM_RESIZE,
     CRASH_SERVER,
     DELETE_SERVER,
     PAUSE_SERVER,
     REBOOT_SERVER,
     REBUILD_SERVER,
+    RESCUE_SERVER,
+    RESIZE_SERVER,
     RESTORE_SERVER,
     RESUME_SERVER,
+    REVERT_RESIZE,
     SAGAS,
     SOFT_DELETE_SERVER,
     START_SERVER,
     STOP_SERVER,
     SUSPEND_SERVER,
     UNPAUSE_SERVER,
+    UNRESCUE_SERVER,
     BootServer,
     DeleteServer,
     RebootServer,
     RebuildServer,
+    RescueServer,
+    ResizeServer,
     StartServer,
     StopServer,
+    UnrescueServer,
 )
-from tests.harness.compute import ComputeWorld
+from services.compute.sagas.guest_spec import image_of
+from tests.harness.compute import FLAVOR, ComputeWorld
 from tests.harness.sagas import MASKING, Case, Trouble, cases, prove
 
 pytestmark = pytest.mark.slow
@@ -151,6 +161,85 @@ def test_a_rebuild_leaves_a_new_guest_or_says_why_not(world: ComputeWorld, case:
         assert ended == "done"
 
 
+LARGER = dict(FLAVOR) | {"id": "2", "name": "m1.small", "vcpus": 2, "memory_mib": 2048, "root_gib": 2}
+
+
+def a_resize(server_id: UUID, **changes: Any) -> ResizeServer:
+    return ResizeServer.model_validate({"server_id": server_id, "flavor": LARGER} | changes)
+
+
+@pytest.mark.parametrize("was_on", [True, False], ids=["running", "off"])
+@pytest.mark.parametrize("case", cases(RESIZE_SERVER), ids=str)
+def test_a_resize_ends_larger_or_as_it_was(world: ComputeWorld, case: Case, was_on: bool) -> None:
+    server_id = world.a_booted_server()
+    if not was_on:
+        world.do(STOP_SERVER, StopServer(server_id=server_id))
+    world.change(server_id, task_state="resize_migrating")
+
+    ended = prove(world, RESIZE_SERVER, a_resize(server_id, was_on=was_on), case, repaired=True)
+
+    server = world.server(server_id)
+    assert (server.vm_state == VmState.RESIZED) == (ended == "done")
+    assert server.flavor["name"] == ("m1.small" if ended == "done" else "m1.tiny")
+    if case.trouble in NEVER_FAILS and not case.is_undo:
+        assert ended == "done"
+
+
+@pytest.mark.parametrize("saga", [CONFIRM_RESIZE, REVERT_RESIZE], ids=["confirm", "revert"])
+@pytest.mark.parametrize("trouble", list(Trouble), ids=str)
+@pytest.mark.parametrize("step", [0, 1, -1], ids=["first", "guest", "last"])
+def test_a_resize_is_kept_or_taken_back(world: ComputeWorld, saga: Saga[Any], trouble: Trouble, step: int) -> None:
+    server_id = world.a_booted_server()
+    world.do(RESIZE_SERVER, a_resize(server_id))
+    world.change(server_id, task_state="at-work")
+
+    case = Case(saga.step_names()[step], False, trouble)
+    ended = prove(world, saga, saga.params(server_id=server_id), case, repaired=True)
+
+    if ended == "done":
+        server = world.server(server_id)
+        assert (server.vm_state, server.before) == (VmState.ACTIVE, None)
+        assert server.flavor["name"] == ("m1.small" if saga is CONFIRM_RESIZE else "m1.tiny")
+    elif trouble in NEVER_FAILS:
+        raise AssertionError(f"it ended {ended}")
+
+
+@pytest.mark.parametrize("case", cases(RESCUE_SERVER), ids=str)
+def test_a_rescue_starts_from_another_disk_or_leaves_all_as_it_was(world: ComputeWorld, case: Case) -> None:
+    server_id = world.a_booted_server()
+    world.change(server_id, task_state="rescuing", admin_password="new")
+    image = image_of(world.server(server_id))
+
+    ended = prove(world, RESCUE_SERVER, RescueServer(server_id=server_id, image=image), case, repaired=True)
+
+    left = (VmState.ACTIVE, VmState.STOPPED) if case.trouble in MASKING else (VmState.ACTIVE,)
+    assert world.server(server_id).vm_state in ((VmState.RESCUED,) if ended == "done" else left)
+    if case.trouble in NEVER_FAILS and not case.is_undo:
+        assert ended == "done"
+
+
+@pytest.mark.parametrize("case", cases(UNRESCUE_SERVER), ids=str)
+def test_an_unrescued_server_runs_from_its_own_disk(world: ComputeWorld, case: Case) -> None:
+    server_id = world.a_booted_server()
+    world.do(RESCUE_SERVER, RescueServer(server_id=server_id, image=image_of(world.server(server_id))))
+    world.change(server_id, task_state="unrescuing")
+
+    ended = prove(world, UNRESCUE_SERVER, UnrescueServer(server_id=server_id), case, repaired=True)
+
+    if case.trouble in NEVER_FAILS:
+        assert ended == "done" and world.server(server_id).vm_state == VmState.ACTIVE
+
+
+def test_a_resize_that_the_host_has_no_room_for_changes_nothing(world: ComputeWorld) -> None:
+    server_id = world.a_booted_server()
+    world.change(server_id, task_state="resize_migrating")
+
+    server = world.do(RESIZE_SERVER, a_resize(server_id, flavor=LARGER | {"memory_mib": 99_000}))
+
+    assert (server.vm_state, server.task_state, server.flavor["name"]) == (VmState.ACTIVE, None, "m1.tiny")
+    assert world.disagreements() == []
+
+
 def test_each_saga_is_here() -> None:
     proved: list[Saga[Any]] = [
         BOOT_SERVER,
@@ -159,6 +248,11 @@ def test_each_saga_is_here() -> None:
         START_SERVER,
         REBOOT_SERVER,
         REBUILD_SERVER,
+        RESIZE_SERVER,
+        CONFIRM_RESIZE,
+        REVERT_RESIZE,
+        RESCUE_SERVER,
+        UNRESCUE_SERVER,
         *(one[0] for one in HELD),
     ]
 

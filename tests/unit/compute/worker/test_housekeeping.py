@@ -10,14 +10,16 @@ from services.compute.db.tables import SAGAS, ServerRow, ServiceRow
 from services.compute.sagas import (
     BOOT_SERVER,
     DELETE_SERVER,
+    RESIZE_SERVER,
     SOFT_DELETE_SERVER,
     BootServer,
     DeleteServer,
+    ResizeServer,
     SoftDeleteServer,
 )
 from services.compute.sagas.kit import Kit, Rules
 from services.compute.worker.housekeeping import Hearing, Housekeeping
-from tests.harness.compute import ComputeWorld
+from tests.harness.compute import FLAVOR, ComputeWorld
 
 
 def a_housekeeping(world: ComputeWorld, *, keep_days: float = 30) -> Housekeeping:
@@ -78,6 +80,21 @@ def test_what_was_softly_deleted_goes_when_nobody_wanted_it_back_in_time(world: 
     world.engine.run_due()
 
     assert world.server(server_id).vm_state == VmState.DELETED
+    assert world.disagreements() == []
+
+
+def test_a_resize_that_nobody_confirmed_in_time_is_confirmed(world: ComputeWorld) -> None:
+    world.kit = replace(world.kit, rules=Rules(resize_confirm_window_s=60))
+    server_id = world.a_booted_server()
+    larger = dict(FLAVOR) | {"id": "2", "name": "m1.small", "memory_mib": 1024}
+    world.do(RESIZE_SERVER, ResizeServer(server_id=server_id, flavor=larger))
+
+    world.clock.advance(61)
+    a_housekeeping(world).tidy()
+    world.engine.run_due()
+
+    server = world.server(server_id)
+    assert (server.vm_state, server.flavor["name"], server.before) == (VmState.ACTIVE, "m1.small", None)
     assert world.disagreements() == []
 
 

@@ -1,0 +1,67 @@
+"""Moves to another host.  Each is looked at as far as it goes on a cloud of one host, where there is nowhere to go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Response
+
+from common.auth.callers import Caller as Who
+from common.clock import utc_now
+from common.errors import Conflict, InvalidInput
+from common.http.operations import action
+from services.compute.api.acting import ACTIONS, allowed
+from services.compute.api.kit import Kit, Tx
+from services.compute.api.schemas.parts import read
+from services.compute.api.schemas.servers import Evacuate, LiveMigrate, Migrate
+from services.compute.core.states import Action, admit
+from services.compute.db.servers import Server
+from services.compute.db.services import is_up
+
+NOWHERE = "No valid host was found. There is no other host that this server could be moved to."
+
+
+@action(ACTIONS, "migrate", "os_compute_api:os-migrate-server:migrate", takes=Migrate)
+def migrate(server_id: str, options: Any, caller: Who, kit: Kit, version: int) -> Response:
+    host = read(Migrate, options or {}, version).host
+    with kit.transaction() as tx:
+        server = _admitted(tx, Action.MIGRATE, "os-migrate-server:migrate", server_id, caller, kit)
+        _must_be_another(tx, host, server)
+    raise InvalidInput(NOWHERE)
+
+
+@action(ACTIONS, "os-migrateLive", "os_compute_api:os-migrate-server:migrate_live", takes=LiveMigrate)
+def migrate_live(server_id: str, options: Any, caller: Who, kit: Kit, version: int) -> Response:
+    host = read(LiveMigrate, options, version).host
+    with kit.transaction() as tx:
+        server = _admitted(tx, Action.LIVE_MIGRATE, "os-migrate-server:migrate_live", server_id, caller, kit)
+        _must_be_another(tx, host, server)
+    raise InvalidInput(NOWHERE)
+
+
+@action(ACTIONS, "evacuate", "os_compute_api:os-evacuate", takes=Evacuate)
+def evacuate(server_id: str, options: Any, caller: Who, kit: Kit, version: int) -> Response:
+    """Only from a host that is down."""
+    host = read(Evacuate, options, version).host
+    with kit.transaction() as tx:
+        server = _admitted(tx, Action.EVACUATE, "os-evacuate", server_id, caller, kit)
+        service = tx.services.of_hosts([server.host]).get(server.host)
+        if service is not None and is_up(service, utc_now(), down_s=kit.settings.service_down_s):
+            raise Conflict(f"Compute service of {server.host} is still in use.")
+        _must_be_another(tx, host, server)
+    raise InvalidInput(NOWHERE)
+
+
+def _admitted(tx: Tx, wanted: Action, rule: str, server_id: str, caller: Who, kit: Kit) -> Server:
+    server = allowed(tx, rule, server_id, caller, kit)
+    admit(wanted, server.id, server.vm_state, server.task_state, has_host=server.host is not None)
+    return server
+
+
+def _must_be_another(tx: Tx, host: str | None, server: Server) -> None:
+    if host is None:
+        return
+    if host == server.host:
+        raise InvalidInput(f"Cannot move server {server.id} to the host that it is on.")
+    if host not in {one.host for one in tx.services.listed(binary="nova-compute")}:
+        raise InvalidInput(f"Compute host {host} could not be found.")
