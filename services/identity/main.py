@@ -150,7 +150,7 @@ def _app(kit: Kit) -> ASGIApp:
             name="identity",
             routers=ROUTERS,
             faults=faults,
-            state={"kit": kit, "verifier": kit.verifier},
+            state={"kit": kit, "paths": [route.path for route in faults.routes], "verifier": kit.verifier},
             probes={"database": kit.database.ping},
             audit=Audit("identity", kit.bus, IdentityActivity),
             remarks={"policy": lambda: probe(kit.policy)},

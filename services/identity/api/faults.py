@@ -22,7 +22,7 @@ class IdentityFaults:
 
     def __init__(self, url: str, routers: Sequence[APIRouter]) -> None:
         self._challenge = f'Keystone uri="{url}"'
-        self._routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
+        self.routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
 
     def answer(self, request: Request, error: PlatformError) -> Response:
         headers = dict(VARY)
@@ -49,7 +49,7 @@ class IdentityFaults:
 
     def _methods(self, request: Request) -> set[str]:
         """All that this path knows; the framework would name those of one route."""
-        found = [route for route in self._routes if route.matches(request.scope)[0] is not Match.NONE]
+        found = [route for route in self.routes if route.matches(request.scope)[0] is not Match.NONE]
         return {method for route in found for method in route.methods or ()}
 
 

@@ -38,7 +38,7 @@ def show_catalog(caller: Caller, kit: KitOf) -> Response:
     if not (caller.project_id or caller.domain_id or caller.is_system):
         raise Forbidden("You are not authorized to perform the requested action: identity:get_auth_catalog.")
     with kit.database.reading() as session:
-        return Json({"catalog": catalog_body(session), "links": {"self": f"{kit.url}/auth/catalog"}})
+        return Json({"catalog": catalog_body(session, caller), "links": {"self": f"{kit.url}/auth/catalog"}})
 
 
 @router.look("/v3/auth/projects", "identity:get_auth_projects")

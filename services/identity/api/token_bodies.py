@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from common.auth.callers import Caller
 from services.identity.api.delegation import Grant
 from services.identity.api.scoping import Granted
+from services.identity.core.endpoint_urls import filled_in
 from services.identity.core.times import written, written_bare
 from services.identity.db import catalog
 from services.identity.db.tables import Domain
@@ -35,7 +36,7 @@ def token_body(session: Session, caller: Caller, got: Grant, *, with_catalog: bo
     if found.scope.kind != "unscoped":
         body["roles"] = [{"id": role.id, "name": role.name} for role in found.roles]
         if with_catalog:
-            body["catalog"] = catalog_body(session)
+            body["catalog"] = catalog_body(session, caller)
     return {"token": body | _delegated(got)}
 
 
@@ -76,10 +77,13 @@ def _named(domain: Domain) -> Body:
     return {"id": domain.id, "name": domain.name}
 
 
-def catalog_body(session: Session) -> list[Body]:
-    """Services with their endpoints."""
+def catalog_body(session: Session, caller: Caller) -> list[Body]:
+    """Services with their endpoints; those of the caller's project, with its id where an address wants it."""
+    values = {"project_id": caller.project_id, "tenant_id": caller.project_id, "user_id": caller.user_id}
     services: dict[str, Body] = {}
-    for one in catalog.offered(session):
+    for one in catalog.offered(session, caller.project_id):
+        if (url := filled_in(one.url, values)) is None:
+            continue
         shown = services.setdefault(
             one.service_id, {"endpoints": [], "id": one.service_id, "type": one.type, "name": one.name}
         )
@@ -88,7 +92,7 @@ def catalog_body(session: Session) -> list[Body]:
                 "id": one.id,
                 "interface": one.interface,
                 "region_id": one.region_id,
-                "url": one.url,
+                "url": url,
                 "region": one.region_id,
             }
         )
