@@ -96,9 +96,11 @@ def update_endpoint_group(group_id: str, body: Body, caller: Caller, kit: KitOf)
     with kit.database.transaction() as session:
         group = endpoint_filters.known_group(session, group_id)
         asked: ChangedEndpointGroup = change(EndpointGroupChangeBody, body, "endpoint_group", group_id)
-        for name, value in asked.given("name", "description").items():
-            setattr(group, name, value)
-        if "filters" in asked.model_fields_set:
+        if asked.name is not None:
+            group.name = asked.name
+        if "description" in asked.model_fields_set:
+            group.description = asked.description
+        if asked.filters is not None:
             group.filters = asked.filters.written()
     return Json({"endpoint_group": shown(kit, group)})
 

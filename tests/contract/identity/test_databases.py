@@ -20,7 +20,17 @@ from services.identity.db.tables import IdentityTable, LoginFailure, Membership,
 from services.identity.main import bootstrap
 from tests.unit.identity.test_groups import a_group, put
 from tests.unit.identity.test_users import belongings
-from tests.unit.identity.worlds import CLOUD, World, a_project, a_user, opened, scope_to, surroundings_in
+from tests.unit.identity.worlds import (
+    CLOUD,
+    World,
+    a_domain,
+    a_project,
+    a_user,
+    given,
+    opened,
+    scope_to,
+    surroundings_in,
+)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -186,3 +196,49 @@ def test_options_of_a_domain_keep_their_kind_of_value(cloud: World) -> None:
 
     assert cloud.get(path, cloud.as_())["config"] == {"ldap": options}
     assert cloud.http.delete(f"{path}/ldap/url", headers=cloud.as_()).status_code == 204
+
+
+def test_a_domain_is_emptied_and_trees_and_tags_are_found(cloud: World) -> None:
+    admin, domain = cloud.as_(), a_domain(cloud, "d1", tags=["t"])
+    top = a_project(cloud, "top", domain_id=domain, tags=["a", "b"])
+    leaf = a_project(cloud, "leaf", domain_id=domain, parent_id=top, tags=["a"])
+    user = a_user(cloud, "eve", domain_id=domain, default_project_id=leaf)
+    path = f"/v3/domains/{domain}"
+
+    assert cloud.get(f"/v3/projects/{leaf}?parents_as_ids", admin)["project"]["parents"] == {top: {domain: None}}
+    assert cloud.get(f"/v3/projects/{domain}?subtree_as_ids", admin)["project"]["subtree"] == {top: {leaf: None}}
+    assert [one["id"] for one in cloud.get("/v3/projects?tags=a&not-tags-any=b", admin)["projects"]] == [leaf]
+    assert [one["id"] for one in cloud.get("/v3/projects?is_domain=1&tags-any=t,x", admin)["projects"]] == [domain]
+    assert cloud.http.patch(path, headers=admin, json={"domain": {"enabled": False}}).status_code == 200
+    assert cloud.http.delete(path, headers=admin).status_code == 204
+    assert cloud.http.get(f"/v3/users/{user}", headers=admin).status_code == 404
+
+
+def test_a_catalog_follows_what_was_chosen_for_its_project(cloud: World) -> None:
+    admin, project = cloud.as_(), cloud.id_of("projects", "admin")
+    group = {"name": "g", "filters": {"interface": "internal", "region_id": "RegionOne"}}
+    answer = cloud.http.post("/v3/OS-EP-FILTER/endpoint_groups", headers=admin, json={"endpoint_group": group})
+    single = cloud.get("/v3/endpoints?interface=admin", admin)["endpoints"][0]["id"]
+
+    given(cloud, f"OS-EP-FILTER/endpoint_groups/{answer.json()['endpoint_group']['id']}/projects/{project}")
+    given(cloud, f"OS-EP-FILTER/projects/{project}/endpoints/{single}")
+
+    shown = [one for service in cloud.get("/v3/auth/catalog", admin)["catalog"] for one in service["endpoints"]]
+    assert {one["interface"] for one in shown if one["id"] != single} == {"internal"}
+    assert single in {one["id"] for one in shown}
+
+
+def test_regions_and_services_go_with_what_belongs_to_them(cloud: World) -> None:
+    admin, service = cloud.as_(), cloud.id_of("services", "keystone")
+    for region in ({"id": "a"}, {"id": "b", "parent_region_id": "a"}):
+        assert cloud.http.post("/v3/regions", headers=admin, json={"region": region}).status_code == 201
+    limit = {"service_id": service, "resource_name": "vcpus", "default_limit": 1}
+
+    assert cloud.http.delete("/v3/regions/a", headers=admin).status_code == 204
+    made = cloud.http.post("/v3/registered_limits", headers=admin, json={"registered_limits": [limit]})
+    twice = cloud.http.post("/v3/registered_limits", headers=admin, json={"registered_limits": [limit]})
+    assert (made.status_code, twice.status_code) == (201, 409)
+    assert cloud.http.delete(f"/v3/services/{service}", headers=admin).status_code == 403
+    registered = made.json()["registered_limits"][0]["id"]
+    assert cloud.http.delete(f"/v3/registered_limits/{registered}", headers=admin).status_code == 204
+    assert cloud.http.delete(f"/v3/services/{service}", headers=admin).status_code == 204

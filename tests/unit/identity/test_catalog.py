@@ -211,6 +211,8 @@ def test_a_group_of_endpoints_is_what_its_filters_find(world: World) -> None:
         "interface": "admin"
     }
     assert "t" not in types_seen(world)
+    kept = {"endpoint_group": {"name": None, "filters": None, "description": "d"}}
+    assert world.http.patch(path, headers=admin, json=kept).json()["endpoint_group"]["name"] == "h"
     assert world.http.delete(f"{path}/projects/{project}", headers=admin).status_code == 204
     assert world.http.delete(path, headers=admin).status_code == 204
     assert world.http.get(path, headers=admin).status_code == 404

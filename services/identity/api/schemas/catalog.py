@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
+from pydantic import BaseModel, ConfigDict, StrictBool, StringConstraints
 
 from services.identity.api.schemas.resources import Fields
 from services.identity.api.schemas.texts import Id, Name, Text
@@ -106,8 +106,8 @@ class NewEndpointGroup(EndpointGroupFields):
 
 
 class ChangedEndpointGroup(EndpointGroupFields):
-    name: Name = ""
-    filters: GroupFilters = Field(default_factory=GroupFilters)
+    name: Name | None = None  # the openstack command sends null for what stays
+    filters: GroupFilters | None = None
 
 
 class EndpointGroupBody(BaseModel):
