@@ -45,7 +45,7 @@ RULES = {
 # fmt: on
 
 GROUPS = "/v3/OS-EP-FILTER/endpoint_groups"
-GROUP = GROUPS + "/{group_id}"
+GROUP = GROUPS + "/{endpoint_group_id}"
 IN_PROJECT = GROUP + "/projects/{project_id}"
 FILTERS = {"name": EndpointGroup.name}
 
@@ -72,10 +72,10 @@ def list_endpoint_groups(request: Request, caller: Caller, kit: KitOf, asked: Pa
 
 
 @router.look(GROUP, "identity:get_endpoint_group")
-def show_endpoint_group(group_id: str, caller: Caller, kit: KitOf) -> Response:
+def show_endpoint_group(endpoint_group_id: str, caller: Caller, kit: KitOf) -> Response:
     kit.policy.must("identity:get_endpoint_group", caller)
     with kit.database.reading() as session:
-        return Json({"endpoint_group": shown(kit, endpoint_filters.known_group(session, group_id))})
+        return Json({"endpoint_group": shown(kit, endpoint_filters.known_group(session, endpoint_group_id))})
 
 
 @router.make(GROUPS, "identity:create_endpoint_group", takes=EndpointGroupBody)
@@ -91,11 +91,11 @@ def create_endpoint_group(body: Body, caller: Caller, kit: KitOf) -> Response:
 
 
 @router.change(GROUP, "identity:update_endpoint_group", takes=EndpointGroupChangeBody)
-def update_endpoint_group(group_id: str, body: Body, caller: Caller, kit: KitOf) -> Response:
+def update_endpoint_group(endpoint_group_id: str, body: Body, caller: Caller, kit: KitOf) -> Response:
     kit.policy.must("identity:update_endpoint_group", caller, {})
     with kit.database.transaction() as session:
-        group = endpoint_filters.known_group(session, group_id)
-        asked: ChangedEndpointGroup = change(EndpointGroupChangeBody, body, "endpoint_group", group_id)
+        group = endpoint_filters.known_group(session, endpoint_group_id)
+        asked: ChangedEndpointGroup = change(EndpointGroupChangeBody, body, "endpoint_group", endpoint_group_id)
         if asked.name is not None:
             group.name = asked.name
         if "description" in asked.model_fields_set:
@@ -106,26 +106,30 @@ def update_endpoint_group(group_id: str, body: Body, caller: Caller, kit: KitOf)
 
 
 @router.remove(GROUP, "identity:delete_endpoint_group")
-def delete_endpoint_group(group_id: str, caller: Caller, kit: KitOf) -> None:
+def delete_endpoint_group(endpoint_group_id: str, caller: Caller, kit: KitOf) -> None:
     kit.policy.must("identity:delete_endpoint_group", caller, {})
     with kit.database.transaction() as session:
-        endpoint_filters.remove_group(session, endpoint_filters.known_group(session, group_id))
+        endpoint_filters.remove_group(session, endpoint_filters.known_group(session, endpoint_group_id))
 
 
 @router.look(GROUP + "/endpoints", "identity:list_endpoints_associated_with_endpoint_group")
-def list_endpoints_of_group(request: Request, group_id: str, caller: Caller, kit: KitOf, asked: PageOf) -> Response:
+def list_endpoints_of_group(
+    request: Request, endpoint_group_id: str, caller: Caller, kit: KitOf, asked: PageOf
+) -> Response:
     kit.policy.must("identity:list_endpoints_associated_with_endpoint_group", caller)
     with kit.database.reading() as session:
-        query = endpoint_filters.endpoints_of_group(endpoint_filters.known_group(session, group_id))
+        query = endpoint_filters.endpoints_of_group(endpoint_filters.known_group(session, endpoint_group_id))
     return answer(request, kit, "endpoints", query, Endpoint.id, asked, partial(endpoint_api.all_shown, kit))
 
 
 @router.look(GROUP + "/projects", "identity:list_projects_associated_with_endpoint_group")
-def list_projects_of_group(request: Request, group_id: str, caller: Caller, kit: KitOf, asked: PageOf) -> Response:
+def list_projects_of_group(
+    request: Request, endpoint_group_id: str, caller: Caller, kit: KitOf, asked: PageOf
+) -> Response:
     kit.policy.must("identity:list_projects_associated_with_endpoint_group", caller)
     with kit.database.reading() as session:
-        endpoint_filters.known_group(session, group_id)
-    query = endpoint_filters.projects_of_group(group_id)
+        endpoint_filters.known_group(session, endpoint_group_id)
+    query = endpoint_filters.projects_of_group(endpoint_group_id)
     return answer(request, kit, "projects", query, Project.id, asked, partial(project_api.all_shown, kit))
 
 
@@ -139,42 +143,42 @@ def list_groups_of_project(request: Request, project_id: str, caller: Caller, ki
 
 
 @router.look(IN_PROJECT, "identity:get_endpoint_group_in_project")
-def check_group_in_project(group_id: str, project_id: str, caller: Caller, kit: KitOf) -> Response:
+def check_group_in_project(endpoint_group_id: str, project_id: str, caller: Caller, kit: KitOf) -> Response:
     kit.policy.must("identity:get_endpoint_group_in_project", caller)
     with kit.database.reading() as session:
-        _known(session, group_id, project_id)
-        if session.get(ProjectEndpointGroup, (project_id, group_id)) is None:
-            raise _missing(group_id, project_id)
+        _known(session, endpoint_group_id, project_id)
+        if session.get(ProjectEndpointGroup, (project_id, endpoint_group_id)) is None:
+            raise _missing(endpoint_group_id, project_id)
     body = {
-        "endpoint_group_id": group_id,
+        "endpoint_group_id": endpoint_group_id,
         "project_id": project_id,
-        "links": {"self": f"{kit.url}/OS-EP-FILTER/endpoint_groups/{group_id}/projects/{project_id}"},
+        "links": {"self": f"{kit.url}/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects/{project_id}"},
     }
     return Json({"project_endpoint_group": body})
 
 
 @router.assign(IN_PROJECT, "identity:add_endpoint_group_to_project")
-def add_group_to_project(group_id: str, project_id: str, caller: Caller, kit: KitOf) -> None:
+def add_group_to_project(endpoint_group_id: str, project_id: str, caller: Caller, kit: KitOf) -> None:
     """Twice is once."""
     kit.policy.must("identity:add_endpoint_group_to_project", caller, {})
     with kit.database.transaction() as session:
-        _known(session, group_id, project_id)
-        endpoint_filters.give(session, ProjectEndpointGroup(project_id=project_id, group_id=group_id))
+        _known(session, endpoint_group_id, project_id)
+        endpoint_filters.give(session, ProjectEndpointGroup(project_id=project_id, group_id=endpoint_group_id))
 
 
 @router.remove(IN_PROJECT, "identity:remove_endpoint_group_from_project")
-def remove_group_from_project(group_id: str, project_id: str, caller: Caller, kit: KitOf) -> None:
+def remove_group_from_project(endpoint_group_id: str, project_id: str, caller: Caller, kit: KitOf) -> None:
     kit.policy.must("identity:remove_endpoint_group_from_project", caller, {})
     with kit.database.transaction() as session:
-        _known(session, group_id, project_id)
-        if not endpoint_filters.take(session, ProjectEndpointGroup, project_id, group_id):
-            raise _missing(group_id, project_id)
+        _known(session, endpoint_group_id, project_id)
+        if not endpoint_filters.take(session, ProjectEndpointGroup, project_id, endpoint_group_id):
+            raise _missing(endpoint_group_id, project_id)
 
 
-def _known(session: Session, group_id: str, project_id: str) -> None:
+def _known(session: Session, endpoint_group_id: str, project_id: str) -> None:
     projects.known(session, project_id)
-    endpoint_filters.known_group(session, group_id)
+    endpoint_filters.known_group(session, endpoint_group_id)
 
 
-def _missing(group_id: str, project_id: str) -> NotFound:
-    return NotFound(f"Endpoint Group {group_id} is not associated with project {project_id}.")
+def _missing(endpoint_group_id: str, project_id: str) -> NotFound:
+    return NotFound(f"Endpoint Group {endpoint_group_id} is not associated with project {project_id}.")

@@ -71,11 +71,11 @@ def list_registered_limits(request: Request, caller: Caller, kit: KitOf, asked: 
     return answer(request, kit, "registered_limits", query, RegisteredLimit.id, asked, partial(all_shown, kit))
 
 
-@router.look("/v3/registered_limits/{limit_id}", "identity:get_registered_limit")
-def show_registered_limit(limit_id: str, caller: Caller, kit: KitOf) -> Response:
+@router.look("/v3/registered_limits/{registered_limit_id}", "identity:get_registered_limit")
+def show_registered_limit(registered_limit_id: str, caller: Caller, kit: KitOf) -> Response:
     kit.policy.must("identity:get_registered_limit", caller)
     with kit.database.reading() as session:
-        return Json({"registered_limit": shown(kit, limits.known_registered(session, limit_id))})
+        return Json({"registered_limit": shown(kit, limits.known_registered(session, registered_limit_id))})
 
 
 @router.make("/v3/registered_limits", "identity:create_registered_limits", takes=RegisteredLimitsBody)
@@ -88,12 +88,14 @@ def create_registered_limits(body: Body, caller: Caller, kit: KitOf) -> Response
     return Json({"registered_limits": [shown(kit, limit) for limit in made]}, 201)
 
 
-@router.change("/v3/registered_limits/{limit_id}", "identity:update_registered_limit", takes=RegisteredLimitBody)
-def update_registered_limit(limit_id: str, body: Body, caller: Caller, kit: KitOf) -> Response:
+@router.change(
+    "/v3/registered_limits/{registered_limit_id}", "identity:update_registered_limit", takes=RegisteredLimitBody
+)
+def update_registered_limit(registered_limit_id: str, body: Body, caller: Caller, kit: KitOf) -> Response:
     kit.policy.must("identity:update_registered_limit", caller, {})
     with kit.database.transaction() as session:
-        limit = limits.known_registered(session, limit_id)
-        asked: ChangedRegisteredLimit = change(RegisteredLimitBody, body, "registered_limit", limit_id)
+        limit = limits.known_registered(session, registered_limit_id)
+        asked: ChangedRegisteredLimit = change(RegisteredLimitBody, body, "registered_limit", registered_limit_id)
         given = asked.given("service_id", "region_id", "resource_name", "default_limit", "description")
         if given.keys() & {"service_id", "region_id", "resource_name"}:
             limits.refuse_if_used(session, limit, "update")
@@ -104,11 +106,11 @@ def update_registered_limit(limit_id: str, body: Body, caller: Caller, kit: KitO
     return Json({"registered_limit": shown(kit, limit)})
 
 
-@router.remove("/v3/registered_limits/{limit_id}", "identity:delete_registered_limit")
-def delete_registered_limit(limit_id: str, caller: Caller, kit: KitOf) -> None:
+@router.remove("/v3/registered_limits/{registered_limit_id}", "identity:delete_registered_limit")
+def delete_registered_limit(registered_limit_id: str, caller: Caller, kit: KitOf) -> None:
     kit.policy.must("identity:delete_registered_limit", caller, {})
     with kit.database.transaction() as session:
-        limit = limits.known_registered(session, limit_id)
+        limit = limits.known_registered(session, registered_limit_id)
         limits.refuse_if_used(session, limit, "delete")
         session.delete(limit)
 
