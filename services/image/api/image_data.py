@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,8 +20,8 @@ from common.errors import Forbidden, PlatformError, Unsupported
 from common.http.identity import Caller, authenticated
 from common.http.operations import operation
 from services.image.api.kit import ImageId, Kit, KitOf
-from services.image.api.receiving import begin
-from services.image.core.images import Content, Status
+from services.image.api.receiving import Receiving, begin, begin_staging
+from services.image.core.images import Image, Status
 from services.image.db.images import Images
 from services.image.drivers.store.files import read_piece
 
@@ -28,7 +29,7 @@ router = APIRouter(dependencies=[Depends(authenticated)])  # before anything is 
 
 PIECE_BYTES = 1 << 20
 BYTES = "application/octet-stream"
-_DATA_PATH = re.compile(r"/v2/images/[^/]+/file")
+_DATA_PATH = re.compile(r"/v2/images/[^/]+/(file|stage)")
 
 
 class RangeNotSatisfiable(PlatformError):
@@ -46,10 +47,28 @@ def carries_bytes(scope: Scope) -> bool:
 @operation("upload_image")
 async def upload(image_id: ImageId, request: Request, caller: Caller, kit: KitOf) -> Response:
     """Take the bytes of a queued image; it is active when this answers."""
+    _must_carry_bytes(request)
+    store = request.headers.get("x-image-meta-store", kit.stores.default_id)
+    receiving = await kit.off_loop(lambda: begin(kit, image_id, caller, store=store))
+    return await _received(receiving, request)
+
+
+@router.put("/v2/images/{image_id}/stage", status_code=204)
+@operation("modify_image")
+async def stage(image_id: ImageId, request: Request, caller: Caller, kit: KitOf) -> Response:
+    """Put the bytes of a queued image into the staging area, for an import by `glance-direct`."""
+    _must_carry_bytes(request)
+    receiving = await kit.off_loop(lambda: begin_staging(kit, image_id, caller))
+    return await _received(receiving, request)
+
+
+def _must_carry_bytes(request: Request) -> None:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != BYTES:
         raise Unsupported(f"The request media type {media_type[:80]} is not supported here. Send {BYTES}")
-    receiving = await kit.off_loop(lambda: begin(kit, image_id, caller))
+
+
+async def _received(receiving: Receiving, request: Request) -> Response:
     length = request.headers.get("content-length", "")
     try:
         await receiving.run(request.stream(), int(length) if length.isdigit() else None)
@@ -62,11 +81,11 @@ async def upload(image_id: ImageId, request: Request, caller: Caller, kit: KitOf
 @operation("download_image")
 async def download(image_id: ImageId, request: Request, caller: Caller, kit: KitOf) -> Response:
     """All bytes, or the part that `Range` names; 204 while there are none."""
-    content = await kit.off_loop(lambda: _content(kit, image_id, caller))
-    if content is None:
+    image = await kit.off_loop(lambda: _image(kit, image_id, caller))
+    if (content := image.content) is None:
         return Response(status_code=204)
     part = wanted_part(request.headers.get("range"), content.size)
-    file = await kit.off_loop(lambda: kit.store.open(image_id))
+    file = await kit.off_loop(lambda: _opened(kit, image))
     first, last = part or (0, content.size - 1)
     headers = {"content-md5": content.md5, "content-length": str(last - first + 1), "accept-ranges": "bytes"}
     if part:
@@ -75,13 +94,22 @@ async def download(image_id: ImageId, request: Request, caller: Caller, kit: Kit
     return StreamingResponse(pieces, 206 if part else 200, headers, BYTES)
 
 
-def _content(kit: Kit, image_id: ImageId, caller: Who) -> Content | None:
+def _image(kit: Kit, image_id: ImageId, caller: Who) -> Image:
     with kit.database.reading() as session:
         image = Images(session).seen(image_id, kit.viewer(caller))
     kit.must("download_image", caller, image)
     if image.status is Status.DEACTIVATED and not caller.is_admin:
         raise Forbidden("The requested image has been deactivated. Image data download is forbidden.")
-    return image.content
+    return image
+
+
+def _opened(kit: Kit, image: Image) -> int:
+    """From the first of its stores that has it.  NotFound, Unavailable"""
+    *others, last = image.stores
+    for name in others:
+        with suppress(PlatformError):
+            return kit.stores[name].open(image.id)
+    return kit.stores[last].open(image.id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,17 @@ from common.errors import Forbidden, InvalidInput, Unsupported
 from common.http.identity import Caller, authenticated
 from common.http.json import Json, json_body
 from common.http.operations import operation
+from common.saga.store import Sagas
 from services.image.api.kit import ImageId, Kit, KitOf
 from services.image.api.schemas.images import SETTABLE, ImageBody, Patch, attributes_of, body_of, shown
 from services.image.contract import ImageChanged, ImageCreated, ImageDeleted
 from services.image.core.images import Attributes, Image, Status, Visibility
 from services.image.core.listing import as_uuid, read_listing
 from services.image.core.patches import MEDIA_TYPES, Operation, patched, read_patch, refuse_untouchable
+from services.image.core.quotas import Quotas
 from services.image.db.images import Images
+from services.image.db.tables import SAGAS
+from services.image.db.usage import Usage
 
 router = APIRouter(dependencies=[Depends(authenticated)])  # before anything is looked at
 
@@ -38,9 +42,10 @@ def create_image(body: Body, caller: Caller, kit: KitOf) -> Response:
     kit.policy.must("add_image", caller, target)
     _must_show_so(attributes.visibility, caller, kit, target)
     with kit.database.transaction() as session:
+        Quotas.of(kit.settings).must_have_room_for_an_image(Usage(session).of(attributes.owner))
         image = Images(session).add(image_id, attributes)
     kit.bus.tell(ImageCreated(image_id=image.id, project_id=attributes.owner))
-    headers = {"location": f"{kit.public_url}/v2/images/{image.id}", "openstack-image-import-methods": ""}
+    headers = {"location": f"{kit.public_url}/v2/images/{image.id}", **_offers(kit)}
     return Json(_as_seen(image, caller, kit), 201, headers)
 
 
@@ -108,10 +113,19 @@ def delete_image(image_id: ImageId, caller: Caller, kit: KitOf) -> Response:
         kit.must("delete_image", caller, image)
         if image.attributes.protected:
             raise Forbidden(f"Image {image.id} is protected and cannot be deleted.")
+        Sagas(session, SAGAS).cancel(image.id)
         images.remove(image)
-    kit.store.remove(image.id)
+    kit.stores.remove(image.id)
     kit.bus.tell(ImageDeleted(image_id=image.id, project_id=image.attributes.owner))
     return Response(status_code=204)
+
+
+def _offers(kit: Kit) -> dict[str, str]:
+    """What clients look for before they send bytes."""
+    methods = {"openstack-image-import-methods": ",".join(kit.settings.import_methods)}
+    return {"openstack-image-store-ids": ",".join(kit.stores.ids)} | {
+        name: text for name, text in methods.items() if text
+    }
 
 
 def _asked(body: Any, caller: Who, kit: Kit) -> tuple[UUID, Attributes]:
@@ -161,7 +175,8 @@ def _must_show_so(visibility: Visibility, caller: Who, kit: Kit, target: dict[st
 
 def _as_seen(image: Image, caller: Who, kit: Kit) -> dict[str, Any]:
     knows_place = image.status is Status.ACTIVE and kit.policy.allows("get_image_location", caller)
-    return shown(image, location=kit.store.path(image.id).as_uri() if knows_place else None)
+    place = kit.stores[image.stores[0]].path(image.id).as_uri() if knows_place and image.stores else None
+    return shown(image, location=place)
 
 
 def _link(query: list[tuple[str, str]]) -> str:

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Protocol, TypeVar
+from typing import Annotated, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Request
@@ -18,19 +17,14 @@ from common.auth.policy import Policy
 from common.bus.bus import Bus
 from common.db.database import Database
 from common.errors import NotFound
-from services.image.core.formats import Finding
 from services.image.core.images import Image, Viewer
 from services.image.core.listing import as_uuid
 from services.image.drivers.store.files import FileStore
+from services.image.drivers.store.stores import Stores
+from services.image.sagas.kit import Inspects
 from services.image.settings import ImageSettings
 
 T = TypeVar("T")
-
-
-class Inspects(Protocol):
-    """Says what a file is."""
-
-    def inspect(self, path: Path) -> Finding: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +34,17 @@ class Kit:
     settings: ImageSettings
     public_url: str  # of this API: links in answers begin with it
     database: Database
-    store: FileStore
+    stores: Stores
     inspector: Inspects
     policy: Policy
     bus: Bus
     threads: ThreadPoolExecutor  # for bytes; other routes run on the framework's own
+    nudge: Callable[[], None] = lambda: None  # tells the saga engine that there is work
+
+    @property
+    def store(self) -> FileStore:
+        """Where bytes arrive and are staged."""
+        return self.stores.default
 
     async def off_loop(self, work: Callable[[], T]) -> T:
         """Run blocking work without holding up the event loop."""

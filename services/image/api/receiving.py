@@ -13,15 +13,26 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
+from sqlalchemy.orm import Session
+
 from common.auth.callers import Caller
+from common.clock import utc_now
 from common.errors import InvalidInput, PlatformError, TooLarge, Unsupported
+from common.saga.store import Sagas
 from services.image.api.kit import Kit
 from services.image.contract import ImageActivated, ImageRefused
 from services.image.core.formats import judged
-from services.image.core.images import Content, Image
+from services.image.core.images import Content, Image, Staged, Status
+from services.image.core.imports import must_be_known
+from services.image.core.quotas import Quotas
+from services.image.core.tasks import KEPT_FOR
 from services.image.db.images import Images
+from services.image.db.places import Places
+from services.image.db.tables import SAGAS
+from services.image.db.tasks import Tasks
 from services.image.db.uploads import Uploads
-from services.image.drivers.store.files import Arrival
+from services.image.db.usage import Usage
+from services.image.drivers.store.files import Arrival, FileStore
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +48,7 @@ class Receiving:
 
     kit: Kit
     image: Image
+    store: str  # where the bytes are kept in the end
     upload_id: UUID = field(default_factory=uuid4)
     claimed: int = 0  # bytes that the database knows of
     synced: int = 0  # bytes that were on their way to the disk at the last look
@@ -91,13 +103,17 @@ class Receiving:
 
     async def _count(self, size: int) -> None:
         """Claim what has come before it is written, in steps; and say from time to time that the upload lives."""
-        if size > self.claimed and self.kit.settings.project_quota_bytes >= 0:
+        if size > self.claimed and self._is_bounded:
             try:
                 await self._claim(size + CLAIM_STEP_BYTES)
             except TooLarge:
                 await self._claim(size)
         elif time.monotonic() - self.heard_at > SIGN_OF_LIFE_S:
             await self._claim(max(size, self.claimed))
+
+    @property
+    def _is_bounded(self) -> bool:
+        return self.kit.settings.project_quota_bytes >= 0
 
     async def _claim(self, size: int) -> None:
         await self.kit.off_loop(lambda: self._claim_now(size))
@@ -111,22 +127,24 @@ class Receiving:
         """Inspect the bytes, make them the image's and the image active."""
         arrival.sync()
         content = self._inspected(arrival)
-        kit = self.kit
+        kit, store = self.kit, self.kit.stores[self.store]
+        path = arrival.path if store is kit.store else store.copied(arrival.path, self.upload_id)
         try:
             with kit.database.transaction() as session:
-                Uploads(session).finish(self.upload_id, content)
-                kit.store.keep(arrival, self.image.id)
+                Uploads(session).finish(self.upload_id, content, self.store)
+                store.keep(path, self.image.id)
         except BaseException:
             self._take_back()
             raise
+        kit.store.discard(self.upload_id)  # a copy went into another store
         owner = self.image.attributes.owner
         kit.bus.tell(ImageActivated(image_id=self.image.id, project_id=owner, size=content.size))
 
     def _take_back(self) -> None:
         """The commit failed, or nobody knows whether it did: remove the bytes unless the image has them."""
         with suppress(PlatformError), self.kit.database.reading() as session:
-            if not Images(session).with_bytes([self.image.id]):
-                self.kit.store.remove(self.image.id)
+            if not Places(session).of(self.image.id):
+                self.kit.stores[self.store].remove(self.image.id)
 
     def _inspected(self, arrival: Arrival) -> Content:
         attributes, (md5, sha512) = self.image.attributes, arrival.hashes()
@@ -143,18 +161,60 @@ class Receiving:
         return Content(size=arrival.size, virtual_size=virtual_size, md5=md5, sha512=sha512)
 
     def _forget(self) -> None:
-        self.kit.store.discard(self.upload_id)
+        for _, store in self.kit.stores:
+            store.discard(self.upload_id)
         with suppress(PlatformError), self.kit.database.transaction() as session:
             Uploads(session).abandon(self.upload_id)
 
 
-def begin(kit: Kit, image_id: UUID, caller: Caller) -> Receiving:
-    """Reserve the image for one upload.  NotFound, Forbidden, Conflict, InvalidInput"""
+class Staging(Receiving):
+    """One upload into the staging area: looked into only when it is imported."""
+
+    @property
+    def _is_bounded(self) -> bool:
+        settings = self.kit.settings
+        return max(settings.project_quota_bytes, settings.staging_bytes, settings.project_quota_staged_bytes) >= 0
+
+    def _claim_now(self, size: int) -> None:
+        settings = self.kit.settings
+        with self.kit.database.transaction() as session:
+            Uploads(session).claim(
+                self.upload_id, size, quota=settings.project_quota_bytes, staging_room=settings.staging_bytes
+            )
+
+    def _keep(self, arrival: Arrival) -> None:
+        arrival.sync()
+        md5, sha512 = arrival.hashes()
+        with self.kit.database.transaction() as session:
+            Uploads(session).stage(self.upload_id, Staged(size=arrival.size, md5=md5, sha512=sha512))
+            self.kit.store.stage(arrival.path, self.image.id)
+
+
+def begin_staging(kit: Kit, image_id: UUID, caller: Caller) -> Staging:
+    """Reserve the image for one upload.  NotFound, Forbidden, Conflict, TooLarge"""
+    with kit.database.transaction() as session:
+        image = Images(session).locked(image_id, kit.viewer(caller))
+        kit.must("modify_image", caller, image)
+        _must_have_room(session, kit, image)
+        staging = Staging(kit, image, kit.stores.default_id)
+        Uploads(session).begin(image, staging.upload_id, Status.UPLOADING)
+    return staging
+
+
+def _must_have_room(session: Session, kit: Kit, image: Image) -> None:
+    """TooLarge if the project has too many uploads at a time"""
+    Quotas.of(kit.settings).must_have_room_for_an_upload(Usage(session).of(image.attributes.owner))
+
+
+def begin(kit: Kit, image_id: UUID, caller: Caller, *, store: str) -> Receiving:
+    """Reserve the image for one upload.  NotFound, Forbidden, Conflict, InvalidInput, TooLarge"""
+    must_be_known(store, kit.stores.ids)
     with kit.database.transaction() as session:
         image = Images(session).locked(image_id, kit.viewer(caller))
         kit.must("upload_image", caller, image)
         missing = [name for name in ("disk_format", "container_format") if getattr(image.attributes, name) is None]
-        receiving = Receiving(kit, image)
+        receiving = Receiving(kit, image, store)
+        _must_have_room(session, kit, image)
         Uploads(session).begin(image, receiving.upload_id)
         if missing:
             raise InvalidInput(f"Properties {', '.join(missing)} must be set prior to saving data.")
@@ -162,17 +222,30 @@ def begin(kit: Kit, image_id: UUID, caller: Caller) -> Receiving:
 
 
 def sweep(kit: Kit) -> None:
-    """Give up uploads nobody continues, and remove bytes that belong to nothing."""
+    """Give up uploads nobody continues, remove bytes that belong to nothing, and forget old tasks."""
     with kit.database.transaction() as session:
         given_up = Uploads(session).abandon_silent(kit.settings.upload_patience_s)
-    arrivals, kept = kit.store.uploads(), kit.store.images(older_than_s=kit.settings.upload_patience_s)
+        Tasks(session).forget(utc_now())
+        Sagas(session, SAGAS).forget(utc_now() - KEPT_FOR)
+    removed = sum(_sweep_store(kit, name, store) for name, store in kit.stores)
+    if given_up or removed:
+        log.info("removed what belonged to no image", extra={"uploads": len(given_up), "files": removed})
+
+
+def _sweep_store(kit: Kit, name: str, store: FileStore) -> int:
+    """How many files belonged to nothing."""
+    patience_s = kit.settings.upload_patience_s
+    arrivals, staged, kept = (
+        store.uploads(),
+        store.staged(older_than_s=patience_s),
+        store.images(older_than_s=patience_s),
+    )
     with kit.database.reading() as session:
-        orphans = set(arrivals) - Uploads(session).alive(arrivals)
-        strangers = set(kept) - Images(session).with_bytes(kept)
-    for upload_id in orphans:
-        kit.store.discard(upload_id)
-    for image_id in strangers:
-        kit.store.remove(image_id)
-    if given_up or orphans or strangers:
-        counts = {"uploads": len(given_up), "arrivals": len(orphans), "files": len(strangers)}
-        log.info("removed what belonged to no image", extra=counts)
+        uploads, places = Uploads(session), Places(session)
+        orphans = set(arrivals) - uploads.alive(arrivals)
+        leftovers = set(staged) - uploads.waiting(staged)
+        strangers = set(kept) - places.wanted(name, kept)
+    for remove, ids in ((store.discard, orphans), (store.unstage, leftovers), (store.remove, strangers)):
+        for one in ids:
+            remove(one)
+    return len(orphans) + len(leftovers) + len(strangers)

@@ -8,11 +8,25 @@ from services.image.api import (
     image_data,
     image_tags,
     images,
+    imports,
     members,
     schemas_shown,
+    tasks,
     versions,
 )
 
 ROUTERS = tuple(
-    noun.router for noun in (versions, discovery, schemas_shown, images, image_data, image_actions, image_tags, members)
+    noun.router
+    for noun in (
+        versions,
+        discovery,
+        schemas_shown,
+        images,
+        image_data,
+        image_actions,
+        image_tags,
+        members,
+        imports,
+        tasks,
+    )
 )

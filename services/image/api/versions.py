@@ -1,7 +1,6 @@
 """Which versions of the API there are.
 
-The newest minor named is the last one whose features all exist here: hidden images and secure hashes (2.7).  Later ones
-bring several stores, the cache and location calls, which clients would use if they were announced.
+Clients use what is announced, so two are left out, as at sites without the cache that they are about: 2.14 and 2.16.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from common.http.json import Json
 from common.http.operations import operation
 from services.image.api.kit import Kit, KitOf
 
-NEWEST_MINOR = 7
+MINORS = (17, 15, *range(13, -1, -1))
 
 router = APIRouter()
 
@@ -39,7 +38,7 @@ def _versions(kit: Kit) -> dict[str, Any]:
     links = [{"rel": "self", "href": f"{kit.public_url}/v2/"}]
     return {
         "versions": [
-            {"id": f"v2.{minor}", "status": "CURRENT" if minor == NEWEST_MINOR else "SUPPORTED", "links": links}
-            for minor in range(NEWEST_MINOR, -1, -1)
+            {"id": f"v2.{minor}", "status": "CURRENT" if minor == MINORS[0] else "SUPPORTED", "links": links}
+            for minor in MINORS
         ]
     }

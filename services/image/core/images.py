@@ -86,6 +86,15 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Staged:
+    """What is known of bytes that wait in the staging area: nobody has looked into them yet."""
+
+    size: int
+    md5: str
+    sha512: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
     """One image as it is."""
 
@@ -95,6 +104,7 @@ class Image:
     content: Content | None
     created_at: datetime
     updated_at: datetime
+    stores: tuple[str, ...] = ()  # those that hold its bytes
 
     def target(self) -> dict[str, str | None]:
         """What policy checks may look at."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -33,9 +33,9 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from common.db.paging import after, in_order
 from common.db.types import utc_now
 from common.errors import Conflict, InvalidInput, NotFound
-from services.image.core.images import WITH_BYTES, Attributes, Content, Image, Status, Viewer, Visibility
+from services.image.core.images import Attributes, Content, Image, Status, Viewer, Visibility
 from services.image.core.listing import Filter, Is, Listing
-from services.image.db.tables import ImageRow, MemberRow, PropertyRow, SpentIdRow, TagRow
+from services.image.db.tables import ImageRow, MemberRow, PlaceRow, PropertyRow, SpentIdRow, TagRow
 
 PLAIN = ("name", "owner", "protected", "os_hidden", "disk_format", "container_format", "min_disk", "min_ram")
 COLUMNS = tuple(
@@ -123,10 +123,17 @@ class Images:
         self.session.execute(delete(ImageRow).where(ImageRow.id == image.id))
         self.session.add(SpentIdRow(id=image.id, deleted_at=utc_now()))
 
-    def with_bytes(self, image_ids: Sequence[UUID]) -> set[UUID]:
-        """Those of these ids that are images with bytes."""
-        query = select(ImageRow.id).where(ImageRow.id.in_(image_ids), ImageRow.status.in_(WITH_BYTES))
-        return set(self.session.scalars(query))
+    def note(self, image_id: UUID, notes: Mapping[str, str | None]) -> None:
+        """Set properties that are the service's own; None removes one.  A deleted image is left alone."""
+        if self.session.execute(select(ImageRow.id).where(ImageRow.id == image_id).with_for_update()).first() is None:
+            return
+        its = PropertyRow.image_id == image_id
+        self.session.execute(delete(PropertyRow).where(its, PropertyRow.name.in_(notes)))
+        rows = [
+            {"image_id": image_id, "name": name, "value": value} for name, value in notes.items() if value is not None
+        ]
+        if rows:
+            self.session.execute(insert(PropertyRow), rows)
 
     def put(self, image: Image, status: Status) -> None:
         """Have it in this state; the caller holds it locked."""
@@ -144,7 +151,8 @@ class Images:
             raise NotFound(f"No image found with ID {image_id}")
         connection, its = self.session.connection(), {"image_id": image_id}
         properties = {row.name: row.value for row in connection.execute(_PROPERTIES, its)}
-        return _image(row, properties, tuple(connection.execute(_TAGS, its).scalars()))
+        tags, stores = (tuple(connection.execute(query, its).scalars()) for query in (_TAGS, _PLACES))
+        return _image(row, properties, tags, stores)
 
     def _marker(self, marker: UUID, viewer: Viewer, columns: list[InstrumentedAttribute[Any]]) -> Sequence[Any]:
         found = self.session.execute(select(*columns).where(ImageRow.id == marker, _visible(viewer))).first()
@@ -167,7 +175,11 @@ class Images:
         tagged = select(_bare(TagRow.image_id), TagRow.value).where(TagRow.image_id.in_(ids)).order_by(TagRow.value)
         for image_id, value in self.session.execute(tagged):
             tags[_hex(image_id)].append(value)
-        return [_image(row, properties[row.id.hex], tuple(tags[row.id.hex])) for row in rows]
+        stores: defaultdict[str, list[str]] = defaultdict(list)
+        placed = select(_bare(PlaceRow.image_id), PlaceRow.store).where(PlaceRow.image_id.in_(ids))
+        for image_id, store in self.session.execute(placed.order_by(PlaceRow.store)):
+            stores[_hex(image_id)].append(store)
+        return [_image(row, properties[row.id.hex], tuple(tags[row.id.hex]), tuple(stores[row.id.hex])) for row in rows]
 
     def _add_parts(self, image_id: UUID, attributes: Attributes) -> None:
         properties = [{"image_id": image_id, "name": name, "value": it} for name, it in attributes.properties.items()]
@@ -223,6 +235,8 @@ _PROPERTIES = (
 )
 _TAGS = select(TagRow.value).where(TagRow.image_id == bindparam("image_id")).order_by(TagRow.value)
 
+_PLACES = select(PlaceRow.store).where(PlaceRow.image_id == bindparam("image_id")).order_by(PlaceRow.store)
+
 
 def _listed(listing: Listing, viewer: Viewer) -> list[ColumnElement[bool]]:
     """What a list shows, in parts without overlap that are each read in the order of an index.
@@ -269,7 +283,7 @@ def _columns(attributes: Attributes) -> dict[str, Any]:
     return {name: getattr(attributes, name) for name in PLAIN} | {"visibility": str(attributes.visibility)}
 
 
-def _image(row: Row[Any], properties: Any, tags: tuple[str, ...]) -> Image:
+def _image(row: Row[Any], properties: Any, tags: tuple[str, ...], stores: tuple[str, ...]) -> Image:
     plain: dict[str, Any] = {name: getattr(row, name) for name in PLAIN}
     return Image(
         id=row.id,
@@ -278,6 +292,7 @@ def _image(row: Row[Any], properties: Any, tags: tuple[str, ...]) -> Image:
         content=_content(row),
         created_at=row.created_at,
         updated_at=row.updated_at,
+        stores=stores,
     )
 
 

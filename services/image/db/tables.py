@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ForeignKey, Index, Text, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
-from common.db.types import Table
+from common.db.types import Json, Table
+from common.saga.tables import SagaColumns, SagaEventColumns, SagaTables
 
 
 class ImageTable(Table):
     """Root of this service's tables."""
 
     __abstract__ = True
+
+
+class ImageSaga(SagaColumns, ImageTable):
+    """Accepted long work on an image; `resource_id` is the image's."""
+
+
+class ImageSagaEvent(SagaEventColumns, ImageTable):
+    """One step of such work."""
+
+
+SAGAS = SagaTables(ImageSaga, ImageSagaEvent)
 
 
 class ImageRow(ImageTable):
@@ -63,6 +76,47 @@ class TagRow(ImageTable):
 
     image_id: Mapped[UUID] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
     value: Mapped[str] = mapped_column(Text, primary_key=True)
+
+
+class PlaceRow(ImageTable):
+    """Stores that hold the image's bytes."""
+
+    __tablename__ = "image_places"
+    __table_args__ = (Index(None, "store", "image_id"),)
+
+    image_id: Mapped[UUID] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
+    store: Mapped[str] = mapped_column(Text, primary_key=True)
+
+
+class StagedRow(ImageTable):
+    """Bytes that wait in the staging area for an import."""
+
+    __tablename__ = "staged_images"
+
+    image_id: Mapped[UUID] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
+    size: Mapped[int] = mapped_column(BigInteger)
+    md5: Mapped[str] = mapped_column(Text)
+    sha512: Mapped[str] = mapped_column(Text)
+
+
+class TaskRow(ImageTable):
+    """Long work as users see it; stays for a while after its image is gone."""
+
+    __tablename__ = "tasks"
+    __table_args__ = (Index(None, "created_at", "id"), Index(None, "image_id"))
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    type: Mapped[str] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(Text)
+    owner: Mapped[str | None] = mapped_column(Text)
+    user_id: Mapped[str | None] = mapped_column(Text)
+    request_id: Mapped[str | None] = mapped_column(Text)
+    image_id: Mapped[UUID] = mapped_column(Uuid)
+    input: Mapped[Any] = mapped_column(Json)
+    message: Mapped[str] = mapped_column(Text, default="")
+    expires_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
 
 
 class MemberRow(ImageTable):

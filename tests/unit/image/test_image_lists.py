@@ -201,4 +201,4 @@ def test_a_list_needs_as_many_queries_for_many_images_as_for_one(world: World) -
     with counted(world.kit.database) as for_many:
         world.alice.get("/v2/images?limit=1000")
 
-    assert len(for_many) == len(for_one) == 3
+    assert len(for_many) == len(for_one) == 4

@@ -19,10 +19,11 @@ from common.db.database import Database
 from common.db.migrate import upgrade
 from common.http.inprocess import Inside
 from common.process import Surroundings
+from common.saga.engine import SagaEngine
 from services.image.api.kit import Kit
 from services.image.db.tables import ImageTable
 from services.image.drivers.inspect.inspector import Inspector
-from services.image.main import build_app, build_kit
+from services.image.main import build_app, build_engine, build_kit
 from services.image.settings import ImageSettings
 from tests.conftest import a_platform
 from tests.harness.tokens import ALICE as ALICE
@@ -45,6 +46,7 @@ class World:
     kit: Kit
     app: FastAPI
     inside: Inside
+    engine: SagaEngine
     people: dict[tuple[str, tuple[str, ...]], httpx.Client] = field(default_factory=dict)
 
     def person(self, project: str = ALICE, *roles: str) -> httpx.Client:
@@ -107,6 +109,28 @@ class World:
         store = self.kit.store.directory
         return sorted(str(one.relative_to(store)) for one in store.rglob("*") if one.is_file())
 
+    def stage(self, image_id: str, data: Any) -> httpx.Response:
+        return self.alice.put(f"/v2/images/{image_id}/stage", content=data, headers={"content-type": BYTES})
+
+    def begin_import(
+        self, image_id: str, method: str = "glance-direct", person: httpx.Client | None = None, **more: Any
+    ) -> httpx.Response:
+        """`uri` goes into the method, all else beside it."""
+        named = {"name": method} | ({"uri": more.pop("uri")} if "uri" in more else {})
+        return (person or self.alice).post(f"/v2/images/{image_id}/import", json={"method": named} | more)
+
+    def imported(self, image_id: str, method: str = "glance-direct", **more: Any) -> dict[str, Any]:
+        """The image after the import has come to its end."""
+        answer = self.begin_import(image_id, method, **more)
+        assert answer.status_code == 202, answer.text
+        self.work()
+        return self.shown(image_id)
+
+    def work(self) -> None:
+        """Do all imports that are due."""
+        while self.engine.run_due():
+            pass
+
     def images_with_bytes(self) -> set[UUID]:
         return {UUID(name) for name in self.files()}
 
@@ -139,7 +163,7 @@ def a_world(
     inside = Inside()
     app = build_app(kit, a_verifier(), public_url=surroundings.platform.public_url)
     inside.add("image", app)
-    world = World(kit, app, inside)
+    world = World(kit, app, inside, build_engine(kit))
     try:
         yield world
     finally:

@@ -129,6 +129,8 @@ def shown(image: Image, *, location: str | None = None) -> dict[str, Any]:
         "file": f"/v2/images/{image.id}/file",
         "schema": "/v2/schemas/image",
     }
+    if image.stores:
+        answer["stores"] = ",".join(image.stores)
     if location is not None:
         answer["direct_url"] = location
     return answer
@@ -173,6 +175,7 @@ PROPERTIES: dict[str, dict[str, Any]] = {
     "updated_at":       _text("Date and time of the last image modification", **READ),
     "tags":             {"type": "array", "description": "Strings that mark the image",
                          "items": {"type": "string", "maxLength": LONGEST_NAME}},
+    "stores":           _text("Stores that hold the bytes, with commas between them", **READ),
     "direct_url":       _text("Where the bytes are, for services only", **READ),
     "min_ram":          _number("MiB of memory that a server needs at least", minimum=0, maximum=LARGEST_MINIMUM),
     "min_disk":         _number("GiB of disk that a server needs at least", minimum=0, maximum=LARGEST_MINIMUM),

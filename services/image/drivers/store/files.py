@@ -1,4 +1,5 @@
-"""Image bytes as files of one directory: `<image id>` when complete, `arriving/<upload id>` until then.
+"""Image bytes as files of one directory: `<image id>` when complete, `arriving/<upload id>` until then, and
+`staged/<image id>` while they wait for an import.
 
 Both lie on one file system, so that bytes become an image by a rename, and a host on the same machine may hard link them.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,8 +77,8 @@ class FileStore:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory.absolute()
-        self._arriving = self.directory / "arriving"
-        for folder, mode in ((self.directory, 0o750), (self._arriving, 0o700)):
+        self._arriving, self._staged = self.directory / "arriving", self.directory / "staged"
+        for folder, mode in ((self.directory, 0o750), (self._arriving, 0o700), (self._staged, 0o700)):
             folder.mkdir(mode=mode, parents=True, exist_ok=True)
             folder.chmod(mode)
 
@@ -84,12 +86,43 @@ class FileStore:
         """Room for the bytes of a new upload."""
         return Arrival(self._arriving / str(upload_id))
 
-    def keep(self, arrival: Arrival, image_id: UUID) -> None:
-        """The arrived bytes are the image's from now on; never to be written again."""
+    def keep(self, path: Path, image_id: UUID) -> None:
+        """The bytes at `path`, which is of this store, are the image's from now on; never to be written again."""
         with plain_errors():
-            arrival.path.chmod(0o444)
-            arrival.path.rename(self.path(image_id))
+            path.chmod(0o444)
+            path.rename(self.path(image_id))
             _sync(self.directory)
+
+    def copied(self, source: Path, upload_id: UUID) -> Path:
+        """A copy of a file of elsewhere, on the disk, for `keep`; again, it begins anew."""
+        path = self._arriving / str(upload_id)
+        with plain_errors():
+            path.unlink(missing_ok=True)
+            shutil.copyfile(source, path)
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+        return path
+
+    def holds(self, image_id: UUID) -> bool:
+        return self.path(image_id).exists()
+
+    def stage(self, path: Path, image_id: UUID) -> None:
+        """The arrived bytes wait for an import."""
+        with plain_errors():
+            path.rename(self.staged_path(image_id))
+            _sync(self._staged)
+
+    def staged_path(self, image_id: UUID) -> Path:
+        return self._staged / str(image_id)
+
+    def unstage(self, image_id: UUID) -> None:
+        """Twice is once."""
+        with plain_errors():
+            self.staged_path(image_id).unlink(missing_ok=True)
+
+    def staged(self, *, older_than_s: float) -> list[UUID]:
+        """Ids of images that have bytes in the staging area, and had them that long."""
+        return _ids(self._staged, older_than_s)
 
     def path(self, image_id: UUID) -> Path:
         return self.directory / str(image_id)
