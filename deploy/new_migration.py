@@ -16,7 +16,7 @@ from common.db.migrate import alembic_config, migrations_of, newest, upgrade
 
 TABLES = {  # the modules that declare them, and their common root
     "identity": (("tables", "delegation_tables", "cloud_tables"), "IdentityTable"),
-    "image": (("tables",), "ImageTable"),
+    "image": (("tables", "metadata_tables"), "ImageTable"),
     "compute": (("tables", "placement_tables"), "ComputeTable"),
 }
 

@@ -27,6 +27,7 @@ from services.image.api.policy import RULES
 from services.image.api.receiving import sweep
 from services.image.api.routes import ROUTERS
 from services.image.contract import ImageActivity
+from services.image.db.metadata_definitions import Definitions
 from services.image.db.tables import SAGAS as SAGA_TABLES
 from services.image.db.tables import ImageTable
 from services.image.drivers.inspect.inspector import Inspector
@@ -97,6 +98,8 @@ def build_engine(kit: Kit) -> SagaEngine:
 def _database(settings: ImageSettings) -> Database:
     database = Database(settings.database_url)
     upgrade(database, "services.image.db", ImageTable.metadata)
+    with database.transaction() as session:
+        Definitions(session).furnish()
     return database
 
 

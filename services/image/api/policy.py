@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 READERS = "rule:admin or rule:service or role:reader"
+CATALOGUE = "rule:admin or role:reader"  # private namespaces are found by their owners alone
 OWNERS = "rule:project_member_or_admin"
 READERS_AND_MEMBERS = "rule:admin or role:reader and (project_id:%(project_id)s or project_id:%(member_id)s)"
 
@@ -33,6 +34,33 @@ RULES = {
     "get_tasks":           "rule:everybody",
     "get_task":            "rule:everybody",
     "add_task":            "rule:everybody",
+    "get_metadef_namespace": CATALOGUE,
+    "get_metadef_namespaces": CATALOGUE,
+    "get_metadef_object": CATALOGUE,
+    "get_metadef_objects": CATALOGUE,
+    "list_metadef_resource_types": CATALOGUE,
+    "get_metadef_resource_type": CATALOGUE,
+    "get_metadef_property": CATALOGUE,
+    "get_metadef_properties": CATALOGUE,
+    "get_metadef_tag": CATALOGUE,
+    "get_metadef_tags": CATALOGUE,
+    "modify_metadef_namespace": "rule:metadef_admin",
+    "add_metadef_namespace": "rule:metadef_admin",
+    "delete_metadef_namespace": "rule:metadef_admin",
+    "modify_metadef_object": "rule:metadef_admin",
+    "add_metadef_object": "rule:metadef_admin",
+    "delete_metadef_object": "rule:metadef_admin",
+    "add_metadef_resource_type_association": "rule:metadef_admin",
+    "remove_metadef_resource_type_association": "rule:metadef_admin",
+    "modify_metadef_property": "rule:metadef_admin",
+    "add_metadef_property": "rule:metadef_admin",
+    "remove_metadef_property": "rule:metadef_admin",
+    "modify_metadef_tag": "rule:metadef_admin",
+    "add_metadef_tag": "rule:metadef_admin",
+    "add_metadef_tags": "rule:metadef_admin",
+    "delete_metadef_tag": "rule:metadef_admin",
+    "delete_metadef_tags": "rule:metadef_admin",
+    "metadef_admin":       "rule:admin",
     "see_every_image":     "rule:admin or rule:service",
     "get_image_location":  "rule:service",
 }

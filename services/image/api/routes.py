@@ -10,6 +10,8 @@ from services.image.api import (
     images,
     imports,
     members,
+    metadata_definitions,
+    metadata_parts,
     schemas_shown,
     tasks,
     versions,
@@ -28,5 +30,7 @@ ROUTERS = tuple(
         members,
         imports,
         tasks,
+        metadata_definitions,
+        metadata_parts,
     )
 )

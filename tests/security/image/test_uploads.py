@@ -219,7 +219,7 @@ def test_what_a_killed_process_left_is_swept_and_the_living_is_not(tmp_path: Pat
     with a_world(tmp_path, inspector, upload_patience_s=0.2) as world:
         kept = world.active()["id"]
         abandoned = world.create()["id"]
-        receiving = begin(world.kit, UUID(abandoned), world.app.state.verifier.verify(a_token(ALICE)))
+        receiving = begin(world.kit, UUID(abandoned), world.app.state.verifier.verify(a_token(ALICE)), store="file")
         arrival = world.kit.store.arrival(receiving.upload_id)
         arrival.write(b"left behind")
         arrival.close()
@@ -278,7 +278,7 @@ def test_i21_c15_names_are_data_and_nothing_else(world: World, name: str) -> Non
 
 def test_i15_an_upload_reports_that_it_lives(world: World) -> None:
     image_id = world.create()["id"]
-    receiving = begin(world.kit, UUID(image_id), world.app.state.verifier.verify(a_token(ALICE)))
+    receiving = begin(world.kit, UUID(image_id), world.app.state.verifier.verify(a_token(ALICE)), store="file")
     began = utc_now()
 
     receiving._claim_now(5)

@@ -21,6 +21,7 @@ from common.http.inprocess import Inside
 from common.process import Surroundings
 from common.saga.engine import SagaEngine
 from services.image.api.kit import Kit
+from services.image.db.metadata_definitions import Definitions
 from services.image.db.tables import ImageTable
 from services.image.drivers.inspect.inspector import Inspector
 from services.image.main import build_app, build_engine, build_kit
@@ -141,6 +142,8 @@ def _a_migrated_database() -> bytes:
         path = Path(directory) / "image.db"
         database = Database(f"sqlite:///{path}", synchronous="OFF")
         upgrade(database, "services.image.db", ImageTable.metadata)
+        with database.transaction() as session:
+            Definitions(session).furnish()
         database.close()
         return path.read_bytes()
 
