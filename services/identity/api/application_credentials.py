@@ -29,8 +29,9 @@ from services.identity.api.schemas.delegation import (
     NewApplicationCredential,
     RuleRef,
 )
+from services.identity.core.scopes import Scope
 from services.identity.core.times import written_bare
-from services.identity.db import application_credentials, users
+from services.identity.db import application_credentials, roles, users
 from services.identity.db.delegation_tables import AccessRule, ApplicationCredential
 from services.identity.db.tables import Role
 
@@ -57,7 +58,7 @@ def all_shown(kit: Kit, session: Session, found: Sequence[ApplicationCredential]
 
 
 def shown(
-    kit: Kit, credential: ApplicationCredential, roles: Sequence[Role], rules: Sequence[AccessRule]
+    kit: Kit, credential: ApplicationCredential, given: Sequence[Role], rules: Sequence[AccessRule]
 ) -> dict[str, Any]:
     body = {
         "id": credential.id,
@@ -68,7 +69,7 @@ def shown(
         "system": None,
         "expires_at": written_bare(credential.expires_at),
         "unrestricted": credential.unrestricted,
-        "roles": [_shown_role(role) for role in roles],
+        "roles": [_shown_role(role) for role in given],
         "links": {"self": f"{kit.url}/users/{credential.user_id}/application_credentials/{credential.id}"},
     }
     return body | ({"access_rules": [access_rules.brief(rule) for rule in rules]} if rules else {})
@@ -161,8 +162,13 @@ def _must_make_sense(asked: NewApplicationCredential) -> None:
 
 
 def _roles(session: Session, caller: Who, asked: NewApplicationCredential) -> Sequence[Role]:
-    """Those asked for, or all that the token has.  InvalidInput when it has not all of them"""
-    held = session.scalars(select(Role).where(Role.id.in_(caller.role_ids)).order_by(Role.name)).all()
+    """Those asked for, or all that the token has.  InvalidInput when it has not all of them
+
+    A token of another application credential hands on no role that it lacks.
+    """
+    held = roles.held(session, caller.user_id, Scope.project(caller.project_id or ""))
+    if caller.application_credential_id is not None or not asked.roles:
+        held = [role for role in held if role.id in caller.role_ids]
     found = chosen(held, [(one.id, one.name) for one in asked.roles]) if asked.roles else held
     if not found:
         raise InvalidInput("Invalid application credential: Could not find role assignment with the roles requested.")

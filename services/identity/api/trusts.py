@@ -79,6 +79,7 @@ def _all_brief(kit: Kit, session: Session, found: Sequence[Trust]) -> list[dict[
     return [brief(kit, one) for one in found]
 
 
+@router.look(ALL + "/", "identity:list_trusts")  # as some clients write it
 @router.look(
     ALL, "identity:list_trusts", "identity:list_trusts_for_trustor", "identity:list_trusts_for_trustee", filters=FILTERS
 )
