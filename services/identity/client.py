@@ -20,7 +20,7 @@ from services.identity.core.keys import public_key
 from services.identity.core.proofs import HEADER, prove
 
 POLL_S = 10.0
-POLL_WHEN_DEAF_S = 1.0
+POLL_WHEN_DEAF_S = 0.25  # what is revoked must count within a second, broker or not
 
 
 @dataclass(frozen=True, slots=True)
