@@ -47,6 +47,7 @@ RULES = {
 }
 # fmt: on
 
+LISTS = ("identity:list_trusts", "identity:list_trusts_for_trustor", "identity:list_trusts_for_trustee")
 FILTERS = {"trustor_user_id": Trust.trustor_user_id, "trustee_user_id": Trust.trustee_user_id}
 
 
@@ -79,10 +80,8 @@ def _all_brief(kit: Kit, session: Session, found: Sequence[Trust]) -> list[dict[
     return [brief(kit, one) for one in found]
 
 
-@router.look(ALL + "/", "identity:list_trusts")  # as some clients write it
-@router.look(
-    ALL, "identity:list_trusts", "identity:list_trusts_for_trustor", "identity:list_trusts_for_trustee", filters=FILTERS
-)
+@router.look(ALL + "/", *LISTS, filters=FILTERS)  # as some clients write it
+@router.look(ALL, *LISTS, filters=FILTERS)
 def list_trusts(request: Request, caller: Caller, kit: KitOf, asked: PageOf) -> Response:
     filters = {name: request.query_params[name] for name in FILTERS if name in request.query_params}
     if not filters:
