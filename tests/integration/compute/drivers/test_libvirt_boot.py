@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 import time
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
-from services.compute.core.guests import GuestSpec, PowerState
+from common.errors import Conflict
+from services.compute.core.guests import GuestSize, GuestSpec, PowerState
 from services.compute.drivers.libvirt import LibvirtHypervisor
 from tests.unit.compute.drivers.builders import a_spec, eventually
 
@@ -65,3 +67,42 @@ def test_a_soft_reboot_that_is_ignored_becomes_a_hard_one(hypervisor: LibvirtHyp
     hypervisor.create(spec, image)
 
     assert hypervisor.reboot(spec.server_id, patience_s=1) is PowerState.RUNNING
+
+
+def test_one_guest_goes_through_what_its_owner_may_ask(hypervisor: LibvirtHypervisor, bootable: Path) -> None:
+    spec = a_spec(memory_mib=256)
+    server_id = spec.server_id
+    hypervisor.create(spec, bootable)
+    assert boots(hypervisor, spec, times=1)
+
+    assert hypervisor.pause(server_id) is PowerState.PAUSED
+    assert hypervisor.start(server_id) is PowerState.RUNNING
+    assert hypervisor.suspend(server_id) is PowerState.SHUTDOWN
+    assert hypervisor.start(server_id) is PowerState.RUNNING
+    assert hypervisor.console(server_id, max_bytes=1 << 20).count(b"login:") == 1  # it went on and did not boot anew
+    assert eventually(lambda: sets_password(hypervisor, server_id), within_s=BOOT_S)  # its agent answers again
+    assert hypervisor.diagnose(server_id).disks[0].read_bytes > 0
+
+    hypervisor.resize(server_id, GuestSize(flavor="m1.small", vcpus=2, memory_mib=384, root_gib=2))
+    hypervisor.start(server_id)
+    assert boots(hypervisor, spec, times=2)
+    hypervisor.restore_size(server_id)
+    hypervisor.start(server_id)
+    assert boots(hypervisor, spec, times=3)
+    found = hypervisor.diagnose(server_id)
+    assert (found.memory_kib, len(found.cpu_times_ns)) == (256 * 1024, 1)
+
+    hypervisor.rescue(spec, bootable)
+    assert boots(hypervisor, spec, times=4)
+    assert [disk.name for disk in hypervisor.diagnose(server_id).disks] == ["vda", "vdb"]
+    hypervisor.unrescue(server_id)
+    hypervisor.start(server_id)
+    assert boots(hypervisor, spec, times=5)
+
+
+def sets_password(hypervisor: LibvirtHypervisor, server_id: UUID) -> bool:
+    try:
+        hypervisor.set_password(server_id, user="root", password="changed-by-agent")
+    except Conflict:
+        return False
+    return True
