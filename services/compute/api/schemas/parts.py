@@ -131,7 +131,7 @@ def _address(version: int) -> Any:
             raise refuse(f"{value!r:.64} is not a 'ipv{version}'") from error
         if found.version != version:
             raise refuse(f"{value!r:.64} is not a 'ipv{version}'")
-        return value
+        return str(found)  # as everybody writes it, however it was given
 
     return check
 

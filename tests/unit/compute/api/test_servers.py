@@ -82,3 +82,9 @@ def test_an_order_that_cannot_be_met_is_refused_and_leaves_nothing(
 
     assert (answer.status_code, answer.json()) == (400, {"badRequest": {"code": 400, "message": sentence}})
     assert world.alice.get("/v2.1/servers").json() == {"servers": []}
+
+
+def test_an_address_is_kept_as_everybody_writes_it(world: World) -> None:
+    server_id = world.server(accessIPv6="0000:0000:0000:0000:0000:babe:220.12.22.2")
+
+    assert world.alice.get(f"/v2.1/servers/{server_id}").json()["server"]["accessIPv6"] == "::babe:dc0c:1602"
