@@ -73,6 +73,8 @@ def import_image(image_id: ImageId, request: Request, body: Body, caller: Caller
         stores = chosen_stores(wanted, image, method, known=kit.stores.ids, default=kit.stores.default_id)
         if stores:
             start(session, kit, caller, image, asked, stores)
+        else:  # a client that waits for the copy's end sees it
+            Images(session).note(image.id, {LEFT: "", FAILED: ""})
     return Response(status_code=202)
 
 

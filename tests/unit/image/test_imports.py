@@ -269,6 +269,16 @@ def test_an_image_is_copied_into_the_stores_that_lack_it(online: World) -> None:
     assert (again.status_code, everywhere.status_code) == (400, 202)
 
 
+def test_a_copy_into_all_stores_of_an_image_that_is_everywhere_has_ended(world: World) -> None:
+    image_id = world.active(DATA)["id"]
+
+    answer = world.begin_import(image_id, "copy-image", world.admin, all_stores=True)
+
+    image = world.shown(image_id)
+    assert answer.status_code == 202
+    assert (image["os_glance_importing_to_stores"], image["os_glance_failed_import"]) == ("", "")
+
+
 def test_a_copy_that_a_store_does_not_take_leaves_the_image_as_it_was(online: World, tmp_path: Path) -> None:
     image_id = online.active(DATA)["id"]
     (tmp_path / "second").rename(tmp_path / "gone")
