@@ -92,7 +92,7 @@ def ask(person: Person, doing: Doing, ids: Mapping[str, str], version: str = NEW
     if doing.path == "/v2.1/os-keypairs":
         body = KEYPAIR
     kind = PATCH if doing.service == "image" and doing.method == "PATCH" else "application/json"
-    if doing.path.endswith("/file"):
+    if doing.path.endswith(("/file", "/stage")):
         kind = "application/octet-stream"
     headers = {"content-type": kind, **microversion(version)}
     content = None if doing.method in READS else orjson.dumps(body)

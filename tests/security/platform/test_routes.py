@@ -67,7 +67,7 @@ def is_well_formed(service: str, answer: httpx.Response) -> bool:
 
 def ask(person: Person, route: Route, path: str, content: bytes = b"", **headers: str) -> httpx.Response:
     kind = PATCH if route.method == "PATCH" else "application/json"
-    if route.path.endswith("/file") and route.method == "PUT":
+    if route.path.endswith(("/file", "/stage")) and route.method == "PUT":
         kind = "application/octet-stream"
     more = {"accept": "application/json", "content-type": kind, **microversion(NEWEST), **headers}
     return person.ask(route.method, path, content=content, headers=more)
@@ -95,7 +95,7 @@ def test_nobody_is_answered_without_a_token(routes: list[Route], alice: Person) 
         path = route.at(unknown_id)
         answer = alice.http.request(route.method, path, content=b"{}", headers={"accept": "application/json"})
         wrong = complaint(route.service, answer)
-        if path not in PUBLIC and answer.status_code != 401:
+        if path not in PUBLIC and not route.path.endswith("/password") and answer.status_code != 401:
             wrong = f"{answer.status_code} instead of 401"
         return [f"{route}: {wrong}"] if wrong else []
 
@@ -109,7 +109,7 @@ def test_k3_nobody_is_answered_with_a_token_that_is_none(routes: list[Route], al
 
     def asked(route: Route) -> list[str]:
         path = route.at(unknown_id)
-        if path in PUBLIC:
+        if path in PUBLIC or route.path.endswith("/password"):
             return []
         found = []
         for token in tokens:

@@ -15,7 +15,7 @@ from common.errors import HostFailed, InvalidInput, PlatformError, Unavailable
 from services.compute.drivers.images import ImageCache
 from tests.unit.compute.drivers.builders import an_image
 
-DATA = os.urandom(3 << 20)
+DATA = b"x" + os.urandom((3 << 20) - 1)  # tests replace the first byte
 
 
 class Source:
