@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from common.auth.callers import Caller
 from common.auth.tokens import NOT_VALID
-from common.errors import Unauthenticated
+from common.errors import NotFound, Unauthenticated
 from services.identity.api import application_logins, password_logins
 from services.identity.api.kit import Kit
 from services.identity.api.schemas.auth import IdentityPart, UserRef, expecting
@@ -56,9 +56,13 @@ def claimed(identity: IdentityPart) -> dict[str, str | None]:
 
 
 def _by_token(kit: Kit, identity: IdentityPart) -> Proven:
+    """NotFound for a token that is none, or no longer: it is looked for, and does not ask."""
     if identity.token is None:
         raise expecting("token", "identity")
-    parent = kit.verifier.verify(identity.token.id)
+    try:
+        parent = kit.verifier.verify(identity.token.id)
+    except Unauthenticated as error:
+        raise NotFound("Failed to validate token") from error
     return Proven(parent.user_id, parent.methods, parent)
 
 

@@ -213,3 +213,12 @@ def test_a_user_may_be_excepted_from_lockout(world: World) -> None:
 def _grow_older(world: World, name: str, *, days: int) -> None:
     with world.kit.database.transaction() as session:
         session.execute(update(User).where(User.name == name).values(password_set_at=utc_now() - timedelta(days=days)))
+
+
+def test_a_token_that_ended_by_a_change_makes_no_other_and_is_not_found(world: World) -> None:
+    user, token = world.id_of("users", "demo"), world.token("demo")
+    change(world, user, "demo-secret", "another")
+
+    answer = world.rescope(token)
+
+    assert answer.status_code == 404 and message(answer) == "Failed to validate token"
