@@ -27,7 +27,7 @@ from services.identity.api.targets import home_of
 from services.identity.core.times import written_bare
 from services.identity.db import projects, trusts, users
 from services.identity.db.lists import matching
-from services.identity.db.tables import Domain, Project, User
+from services.identity.db.tables import Domain, User
 
 router = Router()
 
@@ -182,6 +182,6 @@ def _take_over(session: Session, user: User, asked: ChangedUser) -> None:
 
 
 def _no_domain(session: Session, default_project_id: str | None) -> None:
-    """Domains are no projects here, but somebody may take the one for the other.  InvalidInput"""
-    if default_project_id and not session.get(Project, default_project_id) and session.get(Domain, default_project_id):
+    """A domain may be shown as a project, but nobody works in it.  InvalidInput"""
+    if default_project_id and session.get(Domain, default_project_id):
         raise InvalidInput(f"User's default project ID cannot be a domain ID: {default_project_id}")

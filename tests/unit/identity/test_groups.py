@@ -209,3 +209,21 @@ def test_an_ordinary_member_sees_its_own_groups_alone(world: World) -> None:
         ("GET", f"users/{world.id_of('users', 'admin')}/groups"),
     ):  # fmt: skip
         assert world.http.request(method, f"/v3/{path}", headers=demo, json={}).status_code == 403
+
+
+def test_a_reader_of_a_domain_sees_none_of_another_among_members(world: World) -> None:
+    other = world.http.post("/v3/domains", headers=world.as_(), json={"domain": {"name": "other"}}).json()["domain"][
+        "id"
+    ]
+    group, stranger, ann = a_group(world, "ops"), a_user(world, "stranger", domain_id=other), a_user(world, "ann")
+    for user in (stranger, ann):
+        put(world, f"groups/{group}/users/{user}")
+    put(world, f"groups/{a_group(world, 'theirs', domain_id=other)}/users/{ann}")
+    put(world, f"domains/default/users/{world.id_of('users', 'demo')}/roles/{world.id_of('roles', 'reader')}")
+    reader, admin = world.as_("demo", {"domain": {"id": "default"}}), world.as_()
+
+    def seen(headers: dict[str, str]) -> tuple[int, int]:
+        members = world.get(f"/v3/groups/{group}/users", headers)["users"]
+        return len(members), len(world.get(f"/v3/users/{ann}/groups", headers)["groups"])
+
+    assert seen(reader) == (1, 1) and seen(admin) == (2, 2)
