@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -31,16 +31,33 @@ TokenSource = Callable[[], str]
 """Gives a valid token of this process's own service user; called for each request."""
 
 
+class Voucher(Protocol):
+    """A service's own token, shown beside a user's that is passed on."""
+
+    def __call__(self) -> str:
+        """A token that is good for a while."""
+
+    def forget(self) -> None:
+        """It was refused: get another one next time."""
+
+
 class ServiceClient:
     """Requests to one other service.  Thread-safe.
 
-    `inside` reaches services of this process by their names; without it, requests go over the network.
+    `inside` reaches services of this process by their names; without it, requests go over the network.  `voucher` goes with
+    users' tokens: what a user asked of this service may go on when its token ends, or is good for this service only.
     """
 
     def __init__(
-        self, base_url: str, *, inside: Inside | None = None, token: TokenSource | None = None, timeout_s: float = 30
+        self,
+        base_url: str,
+        *,
+        inside: Inside | None = None,
+        token: TokenSource | None = None,
+        voucher: Voucher | None = None,
+        timeout_s: float = 30,
     ) -> None:
-        self._token = token
+        self._token, self._voucher = token, voucher
         self._http = httpx.Client(
             base_url=base_url,
             transport=inside.transport() if inside else httpx.HTTPTransport(retries=1),
@@ -52,11 +69,21 @@ class ServiceClient:
         self, method: str, path: str, *, token: str | None = None, headers: dict[str, str] | None = None, **options: Any
     ) -> httpx.Response:
         """The answer, if it is a good one.  The error of `MEANING` by its status; Unavailable for 5xx and no answer."""
+        answer = self._asked(method, path, token, headers, options)
+        if (
+            answer.status_code == 401 and token and self._voucher
+        ):  # whose token was it?  Once more, with a new one of ours
+            self._voucher.forget()
+            answer = self._asked(method, path, token, headers, options)
+        return _good(answer)
+
+    def _asked(
+        self, method: str, path: str, token: str | None, more: dict[str, str] | None, options: dict[str, Any]
+    ) -> httpx.Response:
         try:
-            answer = self._http.request(method, path, headers=self._headers(token, headers), **options)
+            return self._http.request(method, path, headers=self._headers(token, more), **options)
         except httpx.HTTPError as error:
             raise reached(error) from error
-        return _good(answer)
 
     @contextmanager
     def stream(self, method: str, path: str, *, token: str | None = None, **options: Any) -> Iterator[httpx.Response]:
@@ -76,6 +103,8 @@ class ServiceClient:
         headers = {"accept": "application/json"} | (more or {})
         if given := token or (self._token() if self._token else None):
             headers["x-auth-token"] = given
+        if token and self._voucher:
+            headers["x-service-token"] = self._voucher()
         for name, variable in (("x-openstack-request-id", ids.request_id), ("traceparent", ids.traceparent)):
             if value := variable.get():
                 headers[name] = value

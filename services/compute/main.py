@@ -26,7 +26,7 @@ from services.compute.sagas.kit import Kit, Rules
 from services.compute.settings import ComputeSettings
 from services.compute.worker.answers import Worker, handlers
 from services.compute.worker.housekeeping import Hearing, Housekeeping
-from services.identity.client import IdentityClient, verifier_for
+from services.identity.client import IdentityClient, ServiceToken, verifier_for
 from services.image.client import ImageClient
 
 BEAT_S, TIDY_S = 5.0, 60.0
@@ -51,7 +51,11 @@ def build_api(surroundings: Surroundings) -> Part:
     settings = ComputeSettings.read(surroundings.settings_file)
     database = database_of(settings.database_url)
     verifier, refresher = verifier_for(surroundings)
-    images, projects = ImageClient.near(surroundings), IdentityClient(surroundings)
+    own = IdentityClient(surroundings)
+    voucher = ServiceToken(
+        own, username=settings.service_username, password=settings.service_password.get_secret_value()
+    )
+    images, projects = ImageClient.near(surroundings, voucher=voucher), IdentityClient(surroundings, voucher=voucher)
     public_url = surroundings.platform.public_url.rstrip("/")
     kit = api.Kit(
         settings=settings,
@@ -67,7 +71,7 @@ def build_api(surroundings: Surroundings) -> Part:
         app=compute_app(kit, verifier, identity_url=f"{public_url}/identity"),
         listen=settings.listen,
         starts=(refresher.start,),
-        stops=(refresher.stop, images.close, projects.close),
+        stops=(refresher.stop, images.close, projects.close, own.close),
     )
 
 

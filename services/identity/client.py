@@ -12,7 +12,7 @@ from urllib.parse import quote
 from common.auth.tokens import PublicKeys, Revocation, TokenVerifier
 from common.bus.bus import Bus, Handlers
 from common.errors import Forbidden, NotFound
-from common.http.client import ServiceClient
+from common.http.client import ServiceClient, Voucher
 from common.periodic import Periodic
 from common.process import Surroundings
 from services.identity.contract import TokenRevoked
@@ -35,11 +35,11 @@ class Issued:
 class IdentityClient(ServiceClient):
     """Requests to the identity service."""
 
-    def __init__(self, surroundings: Surroundings, *, timeout_s: float = 30) -> None:
+    def __init__(self, surroundings: Surroundings, *, voucher: Voucher | None = None, timeout_s: float = 30) -> None:
         """In the same process when identity runs there, over the network otherwise."""
         inside = surroundings.inside
         base_url = "http://identity" if inside else surroundings.platform.identity_url
-        super().__init__(base_url, inside=inside, timeout_s=timeout_s)
+        super().__init__(base_url, inside=inside, voucher=voucher, timeout_s=timeout_s)
         self._secret = surroundings.platform.bus_key.get_secret_value()
 
     def keys(self) -> PublicKeys:

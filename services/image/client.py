@@ -12,7 +12,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from common.http.client import ServiceClient, TokenSource
+from common.http.client import ServiceClient, TokenSource, Voucher
 from common.process import Surroundings
 
 PIECE_BYTES = 1 << 20
@@ -52,11 +52,16 @@ class ImageClient(ServiceClient):
 
     @classmethod
     def near(
-        cls, surroundings: Surroundings, *, token: TokenSource | None = None, timeout_s: float = 30
+        cls,
+        surroundings: Surroundings,
+        *,
+        token: TokenSource | None = None,
+        voucher: Voucher | None = None,
+        timeout_s: float = 30,
     ) -> ImageClient:
         """In the same process when images are served there, over the network otherwise."""
         inside, url = surroundings.inside, surroundings.platform.image_url
-        return cls("http://image" if inside else url, inside=inside, token=token, timeout_s=timeout_s)
+        return cls("http://image" if inside else url, inside=inside, token=token, voucher=voucher, timeout_s=timeout_s)
 
     def show(self, image_id: UUID | str, token: str | None = None) -> ImageFacts:
         """The image, as the owner of `token` sees it, or this service.  NotFound"""

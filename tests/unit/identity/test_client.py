@@ -18,6 +18,7 @@ from common.process import Surroundings
 from services.identity.client import IdentityClient, Refresher, ServiceToken, verifier_for
 from services.identity.core.proofs import is_proof, prove
 from tests.harness.waiting import until
+from tests.unit.identity.test_application_credentials import a_credential, token_of
 from tests.unit.identity.worlds import World
 
 
@@ -162,3 +163,26 @@ def test_a_service_learns_whether_there_is_such_a_project(world: World) -> None:
         assert not client.has_project("0" * 32, token)
         assert not client.has_project("../users", token)
         client.close()
+
+
+def test_a_token_that_is_good_for_one_service_may_be_passed_on_by_it(world: World) -> None:
+    rules = [{"service": "compute", "method": "GET", "path": "/**"}]
+    token, project = token_of(world, a_credential(world, access_rules=rules)), world.id_of("projects", "demo")
+    with next_to(world) as surroundings:
+        voucher = ServiceToken(IdentityClient(surroundings), username="compute", password="compute-secret")
+        alone, vouched = IdentityClient(surroundings), IdentityClient(surroundings, voucher=voucher)
+
+        with pytest.raises(Unauthenticated):
+            alone.has_project(project, token)
+        assert vouched.has_project(project, token)
+
+
+def test_a_service_whose_own_token_was_revoked_vouches_with_a_new_one(world: World) -> None:
+    project = world.id_of("projects", "demo")
+    with next_to(world) as surroundings:
+        voucher = ServiceToken(IdentityClient(surroundings), username="compute", password="compute-secret")
+        vouched, own = IdentityClient(surroundings, voucher=voucher), voucher()
+        world.http.delete("/v3/auth/tokens", headers={"x-auth-token": own, "x-subject-token": own})
+
+        assert vouched.has_project(project, world.token("demo"))
+        assert voucher() != own
