@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from fastapi import Request
+
 from common.db.types import utc_now
 from common.errors import InvalidInput
+from common.http import audit
 from common.http.invalid import parsed
-from services.identity.api import password_logins
+from services.identity.api import guesses, password_logins
 from services.identity.api.kit import Kit, KitOf
 from services.identity.api.routing import Body, Router
 from services.identity.api.schemas.auth import UserRef
@@ -20,10 +23,12 @@ RULES: dict[str, str] = {}
 
 
 @router.make("/v3/users/{user_id}/password", takes=PasswordChangeBody, status=204)
-def change_own_password(user_id: str, body: Body, kit: KitOf) -> None:
+def change_own_password(request: Request, user_id: str, body: Body, kit: KitOf) -> None:
     """Needs no token, so that who has an expired password can choose another one.  The user's tokens end."""
     asked = parsed(PasswordChangeBody, body).user
-    user = password_logins.whose(kit, UserRef(id=user_id, password=asked.original_password)).user
+    audit.logging_in(request, user_id=user_id)
+    with guesses.counted(kit, request):
+        user = password_logins.whose(kit, UserRef(id=user_id, password=asked.original_password)).user
     _may_take(kit, user, asked.password)
     password = new(kit, asked.password, user.options, by_owner=True)
     with kit.database.transaction() as session:

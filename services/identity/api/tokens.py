@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import time
 from base64 import urlsafe_b64encode
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -14,12 +12,12 @@ from sqlalchemy.orm import Session
 from common.auth.callers import Caller as Who
 from common.auth.tokens import NOT_VALID
 from common.db.types import utc_now
-from common.errors import Forbidden, NotFound, TooMany, Unauthenticated
+from common.errors import Forbidden, NotFound, Unauthenticated
 from common.http import audit
 from common.http.identity import Caller
 from common.http.invalid import parsed
 from common.http.json import Json
-from services.identity.api import authentication, receipts
+from services.identity.api import authentication, guesses, receipts
 from services.identity.api.authentication import Proven
 from services.identity.api.delegation import Grant, acting, grant, still
 from services.identity.api.kit import Kit, KitOf
@@ -87,15 +85,8 @@ def _take_a_use(kit: Kit, got: Grant) -> None:
 
 def _proven(kit: Kit, request: Request, auth: AuthPart) -> Proven:
     """Who asks, unless too many from the same address failed.  TooMany, Unauthenticated"""
-    source = request.headers.get("x-forwarded-for", "")  # the gateway says it; without it the request came from inside
-    if source and (wait_s := kit.sources.wait_s(source, time.monotonic())):
-        raise TooMany("Too many failed log-ins; try again later.", retry_after_s=math.ceil(wait_s))
-    try:
+    with guesses.counted(kit, request):
         return authentication.prove(kit, auth.identity, receipts.shown(kit, request))
-    except Unauthenticated:
-        if source:
-            kit.sources.failed(source, time.monotonic())
-        raise
 
 
 @router.look("/v3/auth/tokens", "identity:check_token", "identity:validate_token")

@@ -222,3 +222,15 @@ def test_a_token_that_ended_by_a_change_makes_no_other_and_is_not_found(world: W
     answer = world.rescope(token)
 
     assert answer.status_code == 404 and message(answer) == "Failed to validate token"
+
+
+def test_an_address_that_guesses_by_way_of_the_change_waits(world: World) -> None:
+    path, office = f"/v3/users/{world.id_of('users', 'demo')}/password", {"x-forwarded-for": "192.0.2.1"}
+    body = {"user": {"original_password": "wrong", "password": "x"}}
+
+    for _ in range(world.kit.settings.source_failures):
+        assert world.http.post(path.replace("/users/", "/users/x"), headers=office, json=body).status_code == 401
+    limited = next(a for _ in range(50) if (a := world.http.post(path, headers=office, json=body)).status_code == 429)
+
+    assert int(limited.headers["retry-after"]) >= 1
+    assert world.http.post(path, json=body).status_code == 401
