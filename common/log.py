@@ -66,10 +66,12 @@ class ForPeople(logging.Formatter):
     """The same facts, readable on a terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
-        facts = " ".join(f"{key}={_safe(key, value)}" for key, value in vars(record).items() if key not in _PLAIN)
+        facts = " ".join(
+            f"{key}={_on_one_line(_safe(key, value))}" for key, value in vars(record).items() if key not in _PLAIN
+        )
         at = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S.%f")[:-3]
         trace = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
-        return f"{at} {record.levelname.lower():7} {_short(record.getMessage())}  {facts}".rstrip() + trace
+        return f"{at} {record.levelname.lower():7} {escaped(_short(record.getMessage()))}  {facts}".rstrip() + trace
 
 
 def start(*, level: str = "info", form: str = "json", stream: Any = None, audit_log: Path | None = None) -> None:
@@ -108,6 +110,19 @@ class bound(Generic[V]):
 
     def __exit__(self, *_: object) -> None:
         self._variable.reset(self._before)
+
+
+def escaped(text: str) -> str:
+    """Without characters that would begin a line, move or hide others."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text)
+
+
+def _on_one_line(value: Any) -> str:
+    """A value that holds spaces stands in quotation marks: no fact can look like another one."""
+    text = escaped(str(value))
+    return orjson.dumps(text).decode() if " " in text or '"' in text else text
 
 
 def _safe(key: str, value: Any) -> Any:

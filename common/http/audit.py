@@ -22,6 +22,7 @@ from common.audit import Activity
 from common.auth.callers import Caller
 from common.bus.bus import Bus
 from common.http.operations import operation_of
+from common.log import escaped
 
 log = logging.getLogger("audit")
 
@@ -94,9 +95,7 @@ def made(request: Request, what: str) -> None:
 def plain(text: str) -> str:
     """As it may stand in a log: short, and without characters that would move or hide others."""
     short = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
-    if short.isprintable():
-        return short
-    return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in short)
+    return escaped(short)
 
 
 def _action(route: APIRoute, method: str, rules: Mapping[str, bool]) -> str:

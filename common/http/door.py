@@ -128,5 +128,5 @@ class Door:
         if given := headers.get("x-openstack-request-id"):
             facts["global_request_id"] = given[:80]
         if rules:
-            facts["rules"] = " ".join(rules)
+            facts["rules"] = ",".join(rules)
         log.info("answered", extra=facts)

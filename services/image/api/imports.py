@@ -68,8 +68,8 @@ def import_image(image_id: ImageId, request: Request, body: Body, caller: Caller
     wanted = asked.wanted(request.headers.get("x-image-meta-store"))
     with kit.database.transaction() as session:
         image = Images(session).locked(image_id, kit.viewer(caller))
-        admit(image, method)
         kit.must("copy_image" if method == COPY else "modify_image", caller, image)
+        admit(image, method)
         stores = chosen_stores(wanted, image, method, known=kit.stores.ids, default=kit.stores.default_id)
         if stores:
             start(session, kit, caller, image, asked, stores)

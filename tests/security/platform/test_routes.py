@@ -24,6 +24,8 @@ PUBLIC = {
 }  # fmt: skip
 """Version documents, signing in, and the public keys: nothing else is answered to people whom nobody knows."""
 
+KNOWS_BY_PASSWORD = "/v3/users/{user_id}/password"  # who chooses another one may have none that is still good
+
 ODD_SEGMENTS = (
     "x", "-1", "0", "9" * 40, "a" * 2000, "a\0b", "a\r\nb", "' OR 1=1 --", "%n{{7*7}}$(id)", "\u202e\U0001f600",
     "*", "..%2f..%2fetc", str(uuid4()), uuid4().hex, "\udcff",
@@ -95,7 +97,7 @@ def test_nobody_is_answered_without_a_token(routes: list[Route], alice: Person) 
         path = route.at(unknown_id)
         answer = alice.http.request(route.method, path, content=b"{}", headers={"accept": "application/json"})
         wrong = complaint(route.service, answer)
-        if path not in PUBLIC and not route.path.endswith("/password") and answer.status_code != 401:
+        if path not in PUBLIC and route.path != KNOWS_BY_PASSWORD and answer.status_code != 401:
             wrong = f"{answer.status_code} instead of 401"
         return [f"{route}: {wrong}"] if wrong else []
 
@@ -109,7 +111,7 @@ def test_k3_nobody_is_answered_with_a_token_that_is_none(routes: list[Route], al
 
     def asked(route: Route) -> list[str]:
         path = route.at(unknown_id)
-        if path in PUBLIC or route.path.endswith("/password"):
+        if path in PUBLIC or route.path == KNOWS_BY_PASSWORD:
             return []
         found = []
         for token in tokens:
@@ -158,7 +160,9 @@ def test_c2_what_is_somebody_else_s_looks_like_what_is_not_there(
     mine = things_of(alice)
 
     def asked(route: Route) -> list[str]:
-        kinds = [name for name in route.parameters if name in mine]
+        kinds = [
+            name for name in route.parameters if name in mine and not (name == "name" and "keypairs" not in route.path)
+        ]
         if not kinds:
             return []
         body = orjson.dumps(PLAUSIBLE.get((route.method, route.path), {}))
@@ -167,11 +171,13 @@ def test_c2_what_is_somebody_else_s_looks_like_what_is_not_there(
         for ids in (unknown | mine, unknown):
             answer = ask(bob, route, route.at(lambda name, ids=ids: ids[name]), body)  # type: ignore[misc]
             answers.append((answer.status_code, blurred(answer.text, ids)))
-        if answers[0] == answers[1] and answers[0][0] == 404:
+        refused = (401, 403, 404) if route.service == "identity" else (404, 410)  # there, the rule comes before the row
+        if answers[0] == answers[1] and answers[0][0] in refused:
             return []
         return [f"{route}: {answers[0]} for another's, {answers[1]} for nobody's"]
 
-    assert all_of(asked, routes) == []
+    found = all_of(asked, routes)
+    assert found == [], "\n".join(found)
     assert alice.ask("GET", f"/compute/v2.1/servers/{mine['server_id']}").json()["server"]["status"] == "ACTIVE"
     assert alice.ask("GET", f"/image/v2/images/{mine['image_id']}").json()["status"] == "active"
     assert alice.ask("GET", f"/compute/v2.1/os-keypairs/{mine['name']}").status_code == 200
@@ -185,11 +191,22 @@ def things_of(person: Person) -> dict[str, str]:
     assert server["status"] == "ACTIVE"
     pair = person.made("/compute/v2.1/os-keypairs", {"keypair": {"name": f"key-{uuid4().hex[:8]}"}})
     group = person.made("/compute/v2.1/os-server-groups", {"server_group": {"name": "g", "policies": ["affinity"]}})
+    held = {"server_id": server["id"], "image_id": image["id"], "name": pair["name"], "server_group_id": group["id"]}
+    return held | delegations_of(person)
+
+
+def delegations_of(person: Person) -> dict[str, str]:
+    """What lets programs act in the person's name."""
+    home = f"/identity/v3/users/{person.user_id}"
+    robot = person.made(f"{home}/application_credentials", {"application_credential": {"name": "robot"}})
+    pair = person.made(f"{home}/credentials/OS-EC2", {"tenant_id": person.project_id})
+    seed = {"type": "totp", "blob": "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", "user_id": person.user_id}
+    credential = person.made("/identity/v3/credentials", {"credential": seed})
     return {
-        "server_id": server["id"],
-        "image_id": image["id"],
-        "name": pair["name"],
-        "server_group_id": group["id"],
+        "user_id": person.user_id,
+        "application_credential_id": robot["id"],
+        "access": pair["access"],
+        "credential_id": credential["id"],
     }
 
 

@@ -154,3 +154,11 @@ def test_the_file_is_for_its_owner_and_can_be_moved_away(tmp_path: Path) -> None
             file.rename(tmp_path / f"audit.log.{number}")
     finally:
         handler.close()
+
+
+def test_the_log_for_people_lets_no_client_write_lines_or_facts_of_its_own() -> None:
+    record = logging.makeLogRecord({"msg": "answered", "levelname": "INFO", "path": "/a\r\nb status=200 \x1b[2J"})
+
+    line = logs.ForPeople().format(record)
+
+    assert line.endswith('answered  path="/a\\\\u000d\\\\u000ab status=200 \\\\u001b[2J"')
