@@ -125,7 +125,7 @@ def test_an_address_that_fails_too_often_waits_and_others_do_not(world: World) -
     statuses = [log_in(world, "password", headers=who).status_code for who in (elsewhere, {})]
 
     assert failed == [401] * 3 and limited.status_code == 429
-    assert statuses == [201, 201] and int(limited.headers["retry-after"]) == 100
+    assert statuses == [201, 201] and 50 < int(limited.headers["retry-after"]) <= 100
     assert limited.json()["error"]["code"] == 429
 
 
