@@ -74,9 +74,10 @@ def test_k11_forged_identity_headers_open_nothing(alice: Person, bob: Person, cl
     def status(path: str, *token: tuple[str, str]) -> int:
         return bob.http.get(path, headers=[*claims, *token]).status_code
 
-    assert {status(path, ("X-Auth-Token", bob.token)) for path in forbidden} <= {401, 403}
+    false_service = any(name == "X-Service-Token" for name, _ in claims)  # refused before anything else is looked at
+    assert {status(path, ("X-Auth-Token", bob.token)) for path in forbidden} == {401 if false_service else 403}
     assert {status(path) for path in [*forbidden, SERVERS, "/image/v2/images"]} == {401}
-    assert status(f"{SERVERS}/{server['id']}", ("X-Auth-Token", bob.token)) in (401, 404)
+    assert status(f"{SERVERS}/{server['id']}", ("X-Auth-Token", bob.token)) == (401 if false_service else 404)
     alice.ask("DELETE", f"{SERVERS}/{server['id']}")
 
 
