@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
+unexport PYTHONDONTWRITEBYTECODE  # every process would compile everything again
 PYTEST := .venv/bin/pytest
 DATA ?= /var/lib/pileus/default
 LISTEN ?= 127.0.0.1:8470
@@ -11,13 +12,14 @@ CODE := common services cli deploy tests docs
 SERVICES := identity image compute
 
 .PHONY: help setup packages demo run stop logs run-distributed check lint format types imports \
-        test test-unit test-contract test-integration test-e2e test-security interop bench sizes docs migration lock clean
+        test test-unit test-contract test-integration test-e2e test-security interop cloud-init bench sizes docs migration lock clean
 
 help: ## print the verbs
 	@awk -F':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: .venv/.installed ## install everything from the lock; quick when nothing changed
 	@deploy/packages.sh
+	@deploy/console-pages.sh
 
 .venv/.installed: requirements.lock pyproject.toml
 	@deploy/packages.sh
@@ -66,13 +68,17 @@ test-contract: ## real adapters behave like the fakes
 	@$(PYTEST) -q -n 2 tests/contract $(T)
 
 test-integration: ## one service whole, one outside thing real
-	@$(PYTEST) -q tests/integration $(T)
+	@$(PYTEST) -q -n 2 --dist loadfile tests/integration $(T)
 
 test-e2e: ## the platform through its public face, embedded and distributed
-	@$(PYTEST) -q tests/e2e $(T)
+	@$(PYTEST) -q -n 2 --ignore tests/e2e/test_under_fire.py tests/e2e $(T)
+	@$(PYTEST) -q tests/e2e/test_under_fire.py $(T)  # alone: it kills the machine's libvirtd
 
 interop: setup ## OpenStack's acceptance tests against a cloud of their own: SET=identity ONLY=trusts
 	@$(PY) -m tests.interop $(SET) --only "$(ONLY)"
+
+cloud-init: setup ## build an ordinary Debian, boot it in a cloud of its own and see what its cloud-init made of it
+	@$(PYTEST) -q tests/interop/test_debian_guest.py
 
 bench: setup ## measure the budgets of docs/SPECIFICATION.md
 	@$(PY) -m tests.bench

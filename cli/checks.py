@@ -69,11 +69,12 @@ def policy(patient: Patient) -> Finding:
 
 
 def _rules_of_services() -> dict[str, dict[str, str]]:
+    from services.compute.api.placement.policy import RULES as PLACEMENT
     from services.compute.api.policy import RULES as COMPUTE
     from services.identity.api import RULES as IDENTITY
     from services.image.api.policy import RULES as IMAGE
 
-    return {"identity": IDENTITY, "image": IMAGE, "compute": COMPUTE}
+    return {"identity": IDENTITY, "image": IMAGE, "compute": COMPUTE, "placement": PLACEMENT}
 
 
 def running(patient: Patient) -> Finding:

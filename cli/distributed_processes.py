@@ -35,7 +35,15 @@ def planned(places: Places, *, simulated: int) -> list[Process]:
     config = ("--config", str(places.settings))
     served = [
         Process(name, ("serve", name, *config))
-        for name in ("identity", "image", "compute-api", "compute-worker", "gateway")
+        for name in (
+            "identity",
+            "image",
+            "compute-api",
+            "placement-api",
+            "compute-console",
+            "compute-worker",
+            "gateway",
+        )
     ]
     agents = [Process("agent", ("agent", *config))]
     if simulated:

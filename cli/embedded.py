@@ -16,7 +16,7 @@ from common.http.inprocess import Inside
 from common.process import Part, Surroundings
 from common.settings import PlatformSettings
 
-BEHIND_THE_GATEWAY = ("identity", "image", "compute-api", "compute-worker", "agent")
+BEHIND_THE_GATEWAY = ("identity", "image", "compute-api", "placement-api", "compute-console", "compute-worker", "agent")
 
 
 def run(places: Places, *, ready: Callable[[], None] | None = None) -> None:

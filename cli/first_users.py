@@ -11,7 +11,10 @@ from common.process import Surroundings
 from services.identity.core.bootstrap import Bootstrap, ServiceUser
 from services.identity.main import bootstrap
 
-AGENT_ROLES = ("service",)  # a host gets no more than it needs
+SERVICE_ALONE = ("service",)
+ADMINISTRATORS = (
+    "compute",
+)  # it fills images of other projects with the disks of their servers, which takes an administrator
 
 
 def ensure(surroundings: Surroundings) -> None:
@@ -47,4 +50,5 @@ def service_users(settings_file: Path) -> tuple[ServiceUser, ...]:
 
 
 def _roles(section: str) -> tuple[tuple[str, ...], ...]:
-    return (AGENT_ROLES,) if section == "agent" else ()
+    """Nobody gets more than it needs, a host least of all."""
+    return () if section in ADMINISTRATORS else (SERVICE_ALONE,)

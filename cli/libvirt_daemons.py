@@ -11,7 +11,7 @@ from pathlib import Path
 from cli.running import turn, wait_until
 from common.errors import Unavailable
 
-START_S = 20
+START_S = 60  # it asks each qemu what that can do, and a busy machine takes its time
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ VERBS = {
     "status":      Verb("cli.status",      "Show how a cloud is"),
     "doctor":      Verb("cli.doctor",      "Find what is wrong, and say how to mend it"),
     "down":        Verb("cli.down",        "Stop a cloud; its guests go on running"),
+    "keys":        Verb("cli.keys",        "Show or replace the keys that tokens are signed with"),
+    "image":       Verb("cli.images",      "Bring large images into the cloud, or out of it"),
     "bootstrap":   Verb("cli.bootstrap",   "Create a cloud's first users, projects and catalog"),
     "serve":       Verb("cli.serve",       "Run some services as a process of their own"),
     "agent":       Verb("cli.agent",       "Run the agent of this host"),

@@ -13,14 +13,19 @@ from common.settings import PlatformSettings
 
 # fmt: off
 PARTS: Mapping[str, tuple[str, str]] = {  # name -> module and function; in the order in which they start
-    "identity":       ("services.identity.main",      "build"),
-    "image":          ("services.image.main",         "build"),
-    "compute-api":    ("services.compute.main",       "build_api"),
-    "compute-worker": ("services.compute.main",       "build_worker"),
-    "agent":          ("services.compute.agent.main", "build"),
-    "gateway":        ("api_gateway.main",            "build"),
+    "identity":        ("services.identity.main",      "build"),
+    "image":           ("services.image.main",         "build"),
+    "compute-api":     ("services.compute.main",       "build_api"),
+    "placement-api":   ("services.compute.main",       "build_placement"),
+    "compute-console": ("services.compute.main",       "build_console"),
+    "compute-worker":  ("services.compute.main",       "build_worker"),
+    "agent":           ("services.compute.agent.main", "build"),
+    "gateway":         ("api_gateway.main",            "build"),
 }
-SERVICE_OF = {"identity": "identity", "image": "image", "compute-api": "compute"}  # part -> what its URL begins with
+SERVICE_OF = {  # part -> what its URL begins with
+    "identity": "identity", "image": "image", "compute-api": "compute", "placement-api": "placement",
+    "compute-console": "console",
+}
 # fmt: on
 
 

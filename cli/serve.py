@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-NAMES = ("identity", "image", "compute-api", "compute-worker", "gateway")
+NAMES = ("identity", "image", "compute-api", "placement-api", "compute-console", "compute-worker", "gateway")
 
 config_option = click.option(
     "--config",
@@ -23,7 +23,7 @@ config_option = click.option(
 def command(parts: tuple[str, ...], config: Path) -> None:
     """Run the named services in this process until it is told to stop (SIGTERM).
 
-    SERVICE is one or more of identity, image, compute-api, compute-worker and gateway.
+    SERVICE is one or more of identity, image, compute-api, placement-api, compute-console, compute-worker and gateway.
     """
     run_parts(tuple(dict.fromkeys(parts)), config)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -10,18 +11,23 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 import uvloop
 
 from common.errors import InvalidInput, PlatformError, Unavailable
+from common.floods import Calm
+from common.http.bodies import RoomyProtocol
 from common.process import Part, Surroundings
 
 log = logging.getLogger("process")
 logging.getLogger("uvicorn.error").setLevel("WARNING")  # its stages are told in our own words
+logging.getLogger("uvicorn.error").addFilter(Calm())  # a line for each request that is no HTTP
 
 LINGER_S = 3
 FINISH_S = 10  # requests under way may still end
+LONGEST_MESSAGE = 1 << 20  # of a websocket
 KEEP_ALIVE_S = 75  # longer than the gateway keeps an idle connection, so that it never writes into a closing one
 
 
@@ -72,6 +78,8 @@ async def _serve(servers: Sequence[tuple[Server, socket.socket]], ready: Callabl
         loop.add_signal_handler(number, over.set)
     running = [asyncio.create_task(server.serve(sockets=[door])) for server, door in servers]
     await _all_listen(servers, running)
+    gc.collect()
+    gc.freeze()  # what is here now stays: to look through it again and again would hold up requests
     log.info("ready")
     if ready is not None:
         threading.Thread(target=ready, name="ready", daemon=True).start()
@@ -92,7 +100,7 @@ async def _all_listen(servers: Sequence[tuple[Server, socket.socket]], running: 
 
 
 def _server(part: Part, surroundings: Surroundings) -> Server:
-    options: dict[str, object] = {"http": "httptools", "timeout_keep_alive": KEEP_ALIVE_S}
+    options: dict[str, object] = {"http": RoomyProtocol, "timeout_keep_alive": KEEP_ALIVE_S}
     if part.name == "gateway":
         from api_gateway.main import front
 
@@ -107,7 +115,9 @@ def _server(part: Part, surroundings: Surroundings) -> Server:
     return Server(
         uvicorn.Config(
             part.app,
-            ws="none",
+            ws=websockets if part.takes_sockets else "none",  # type: ignore[arg-type]  # what makes a protocol will do
+            ws_max_size=LONGEST_MESSAGE,
+            ws_per_message_deflate=False,
             lifespan="on",
             log_config=None,
             access_log=False,
@@ -117,6 +127,13 @@ def _server(part: Part, surroundings: Surroundings) -> Server:
             **options,  # type: ignore[arg-type]
         )
     )
+
+
+def websockets(**how: Any) -> asyncio.Protocol:
+    """The protocol of one websocket; imported with the first."""
+    from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+    return WebSocketsSansIOProtocol(**how)
 
 
 def _socket(part: Part) -> socket.socket:

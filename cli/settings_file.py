@@ -97,8 +97,14 @@ def distributed(
             "store": str(places.images),
             **service_user("image"),
         },
-        "compute": {"listen": at["compute"], "database_url": f"{database_url}compute", **service_user("compute")},
-        "agent": {"storage": str(storage), **service_user("compute-agent")},
+        "compute": {
+            "listen": at["compute"],
+            "placement_listen": at["placement"],
+            "console_listen": at["console"],
+            "database_url": f"{database_url}compute",
+            **service_user("compute"),
+        },
+        "agent": {"storage": str(storage), "console_listen": "127.0.0.1:0", **service_user("compute-agent")},
         "gateway": {"listen": listen, **urls},
     }
 

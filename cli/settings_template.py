@@ -55,7 +55,7 @@ HEAD = """\
 # Settings of a Pileus cloud.  'pileus up' writes a short one of these by itself; processes on several machines get this one:
 #
 #     pileus bootstrap --config pileus.toml
-#     pileus serve identity image compute-api compute-worker gateway --config pileus.toml
+#     pileus serve identity image compute-api placement-api compute-console compute-worker gateway --config pileus.toml
 #     pileus agent --config pileus.toml
 #
 # Options without '#' must be set; the others show their defaults.  The environment wins over the file:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from dataclasses import dataclass
 
 from cli import bring_up, clouds_file, first_users, guest_storage, libvirt_daemons, parts, settings_file
@@ -22,6 +21,7 @@ from cli.distributed_processes import (
     start as start_process,
 )
 from cli.places import Places
+from cli.ports import free_ports
 from cli.progress import step
 from cli.running import remembered, turn, wait_until
 from cli.settings_file import DEFAULT_LISTEN, CloudSettings
@@ -80,7 +80,7 @@ def _settings(places: Places, listen: str | None, options: Options) -> None:
 
 def _new_settings(places: Places, listen: str) -> None:
     cloud_id = settings_file.new_cloud_id()
-    ports = dict(zip(("identity", "image", "compute"), _free_ports(3), strict=True))
+    ports = dict(zip(("identity", "image", "compute", "placement", "console"), free_ports(5), strict=True))
     sections = settings_file.distributed(
         places,
         cloud_id=cloud_id,
@@ -136,13 +136,4 @@ def _url(places: Places, service: str) -> str:
 def _port_of(places: Places, service: str) -> int:
     """The port that the service had before, or one that is free now."""
     written = places.data / service / "port"
-    return int(written.read_text()) if written.exists() else _free_ports(1)[0]
-
-
-def _free_ports(count: int) -> list[int]:
-    doors = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [door.getsockname()[1] for door in doors]
-    finally:
-        for door in doors:
-            door.close()
+    return int(written.read_text()) if written.exists() else free_ports(1)[0]

@@ -76,6 +76,12 @@ class NoCapacity(Conflict):
     code = "no.capacity"
 
 
+class Silent(Conflict):
+    """Whoever has to do it does not answer yet, and may soon."""
+
+    code = "silent"
+
+
 class TooLarge(PlatformError):
     """More bytes, or deeper nesting, than is taken."""
 

@@ -1,6 +1,6 @@
 """Log lines as JSON: a fixed sentence and facts; request, saga and trace ids are added for you.
 
-Values whose name says they are secret never reach a line, and long ones are cut.
+Values whose name says they are secret never reach a line, and long ones are cut: what a client chose at 256 characters.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 import sys
 from contextvars import ContextVar, Token
 from datetime import UTC, datetime
+from functools import lru_cache
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -24,7 +25,8 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 saga_id: ContextVar[str | None] = ContextVar("saga_id", default=None)
 traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
 
-LONGEST_VALUE = 2048
+LONGEST_VALUE, LONGEST_REASON, LONGEST_MESSAGE = 256, 1024, 2048
+REASONS = frozenset(("why", "error", "reason"))  # our own words, and those of the programs that we use
 SECRET = re.compile(
     r"pass(word|wd|_)|secret|token|private_key|credential|user_data|authorization|cookie", re.IGNORECASE
 )
@@ -51,7 +53,7 @@ class JsonLines(logging.Formatter):
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "from": record.name,
-            "message": _short(record.getMessage()),
+            "message": _short(record.getMessage(), LONGEST_MESSAGE),
         }
         for name, variable in (("request_id", request_id), ("saga_id", saga_id), ("traceparent", traceparent)):
             if (value := variable.get()) is not None:
@@ -71,11 +73,13 @@ class ForPeople(logging.Formatter):
         )
         at = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S.%f")[:-3]
         trace = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
-        return f"{at} {record.levelname.lower():7} {escaped(_short(record.getMessage()))}  {facts}".rstrip() + trace
+        message = escaped(_short(record.getMessage(), LONGEST_MESSAGE))
+        return f"{at} {record.levelname.lower():7} {message}  {facts}".rstrip() + trace
 
 
 def start(*, level: str = "info", form: str = "json", stream: Any = None, audit_log: Path | None = None) -> None:
     """Send this process's log to `stream` (standard error); `form` is "json" or "text".  Audit has a file of its own."""
+    _leave_out_what_no_line_shows()
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines() if form == "json" else ForPeople())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
@@ -85,6 +89,12 @@ def start(*, level: str = "info", form: str = "json", stream: Any = None, audit_
     audit.setLevel("INFO")  # whatever the rest of the log leaves out
     if audit_log is not None:
         audit.handlers, audit.propagate = [_audit_handler(audit_log)], False
+
+
+def _leave_out_what_no_line_shows() -> None:
+    """To find out the caller's file, thread and process takes longer than the rest of a line (Python's logging HOWTO)."""
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 def _audit_handler(file: Path) -> logging.Handler:
@@ -126,10 +136,16 @@ def _on_one_line(value: Any) -> str:
 
 
 def _safe(key: str, value: Any) -> Any:
-    if SECRET.search(key):
+    if _is_secret(key):
         return "***"
-    return _short(value) if isinstance(value, str) else value
+    most = LONGEST_REASON if key in REASONS else LONGEST_VALUE
+    return _short(value, most) if isinstance(value, str) else value
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}… ({len(text)} characters)"
+@lru_cache(1024)
+def _is_secret(key: str) -> bool:
+    return SECRET.search(key) is not None
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 30]}… ({len(text)} characters)"

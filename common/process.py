@@ -30,9 +30,10 @@ class Surroundings:
 class Part:
     """Built, not yet running.  `start` returns at once; `stop` finishes or hands back what the part holds."""
 
-    name: str  # "identity", "image", "compute-api", "compute-worker", "agent", "gateway"
+    name: str  # "identity", "image", "compute-api", "placement-api", "compute-console", "compute-worker", "agent", "gateway"
     app: ASGIApp | None = None  # what it answers over HTTP
     listen: str | None = None  # HOST:PORT of that when it runs as a process of its own
+    takes_sockets: bool = False  # whether it answers websockets as well
     starts: Sequence[Callable[[], None]] = field(default_factory=tuple)
     stops: Sequence[Callable[[], None]] = field(default_factory=tuple)  # in this order
 

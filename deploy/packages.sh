@@ -12,11 +12,15 @@ PACKAGES="
   libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils ovmf genisoimage
   rabbitmq-server postgresql
   linux-image-cloud-amd64 busybox-static dropbear-bin kmod cpio openssl
-  e2fsprogs fdisk dosfstools mtools syslinux syslinux-common grub-efi-amd64-bin grub-common
-  ca-certificates git make iproute2 procps socat util-linux openssh-client
+  e2fsprogs xfsprogs fdisk dosfstools mtools syslinux syslinux-common grub-efi-amd64-bin grub-common shim-signed grub-efi-amd64-signed
+  novnc spice-html5 node-xterm esbuild chromium fonts-dejavu-core
+  ca-certificates git make iproute2 procps socat util-linux openssh-client strace
+  swift-proxy swift-account swift-container swift-object python3-swift
+  mmdebstrap
 "
 # what the lines are for: Python and its libvirt binding; hosts; the distributed mode; the guest image's contents and
-# its making; the scripts and tests
+# its making; the consoles' pages, and the browser that tests them; the scripts and tests; an S3 server, and
+# what installs a whole Debian for a guest, both for tests alone
 
 POLICY=/usr/sbin/policy-rc.d
 APT=(apt-get --quiet --yes -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3)

@@ -17,7 +17,11 @@ from common.bus.messages import Call, Message
 from common.settings import PlatformSettings, Section
 from docs import openapi, personas
 from services.compute import contract as compute_contract
+from services.compute.api.history import HISTORY
+from services.compute.api.placement.routes import ROUTERS as PLACEMENT
 from services.compute.api.routes import ROUTERS as COMPUTE
+from services.compute.core.hardware import boards, devices, limits, processors
+from services.compute.core.hardware.settings import Setting
 from services.compute.core.states import RULES
 from services.compute.settings import AgentSettings, ComputeSettings
 from services.identity import contract as identity_contract
@@ -30,7 +34,18 @@ from services.image.settings import ImageSettings
 API = Path(__file__).parent / "api"
 NOTE = "<!-- Written by `make docs`; change the code, not this page. -->\n\n"
 
-SERVICES: dict[str, Sequence[APIRouter]] = {"identity": IDENTITY, "image": IMAGE, "compute": COMPUTE}
+SERVICES: dict[str, Sequence[APIRouter]] = {
+    "identity": IDENTITY,
+    "image": IMAGE,
+    "compute": COMPUTE,
+    "placement": PLACEMENT,
+}
+HARDWARE: dict[str, Sequence[Setting[object]]] = {
+    "Board and firmware": boards.SETTINGS,
+    "Devices": devices.SETTINGS,
+    "Processors and memory": processors.SETTINGS,
+    "Limits": limits.SETTINGS,
+}
 SECTIONS: tuple[type[Section], ...] = (
     PlatformSettings, IdentitySettings, ImageSettings, ComputeSettings, AgentSettings, GatewaySettings,
 )  # fmt: skip
@@ -42,7 +57,9 @@ def pages() -> dict[str, str]:
     return {
         "operations.md": operations(),
         "options.md": options(),
+        "guest-hardware.md": guest_hardware(),
         "server-states.md": server_states(),
+        "microversions.md": microversions(),
         "bus.json": bus(),
         "policy.md": NOTE + personas.table(),
         **{f"openapi/{service}.json": openapi.document(service, routers) for service, routers in SERVICES.items()},
@@ -89,6 +106,20 @@ def shown(default: object) -> str:
     return "secret" if isinstance(default, SecretStr) else f"`{default}`"
 
 
+def guest_hardware() -> str:
+    """What images and flavors may ask for, part by part."""
+    head = "# What images and flavors may ask of a guest's hardware\n"
+    return NOTE + head + "".join(hardware_table(title, settings) for title, settings in HARDWARE.items())
+
+
+def hardware_table(title: str, settings: Sequence[Setting[object]]) -> str:
+    lines = [f"\n## {title}\n\n| image property | flavor extra spec | values | meaning |\n| --- | --- | --- | --- |\n"]
+    for one in settings:
+        names = [f"`{name}`" if name else "" for name in (one.image, one.flavor)]
+        lines.append(f"| {' | '.join(names)} | {one.values.told} | {one.meaning} |\n")
+    return "".join(lines)
+
+
 def server_states() -> str:
     lines = [
         NOTE,
@@ -99,6 +130,13 @@ def server_states() -> str:
         allowed = ", ".join(sorted(str(state) for state in rule.needs))
         lines.append(f"| {action} | {allowed} | `{rule.saga}` | {rule.then} |\n")
     return "".join(lines)
+
+
+def microversions() -> str:
+    head = (
+        "# What each microversion of Compute changed\n\n| version | what changed | is it here |\n| --- | --- | --- |\n"
+    )
+    return NOTE + head + "".join(f"| 2.{minor} | {one.what} | {one.here} |\n" for minor, one in HISTORY.items())
 
 
 def bus() -> str:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
@@ -16,6 +17,8 @@ from fastapi.routing import APIRoute
 from common.auth.callers import Caller
 from common.auth.policy import Policy
 from common.http.operations import actions_of, needs_token, operation_of
+from services.compute.api.placement.policy import RULES as PLACEMENT_RULES
+from services.compute.api.placement.routes import ROUTERS as PLACEMENT
 from services.compute.api.policy import RULES as COMPUTE_RULES
 from services.compute.api.routes import ROUTERS as COMPUTE
 from services.identity.api import ROUTERS as IDENTITY
@@ -27,13 +30,28 @@ SERVICES: Mapping[str, tuple[Sequence[APIRouter], Mapping[str, str]]] = {
     "identity": (IDENTITY, IDENTITY_RULES),
     "image": (IMAGE, IMAGE_RULES),
     "compute": (COMPUTE, COMPUTE_RULES),
+    "placement": (PLACEMENT, PLACEMENT_RULES),
 }
 OWN, OTHER = "own", "other"
 SOMEBODY_S = frozenset(("server_id", "image_id", "project_id", "user_id"))  # parameters of things that have an owner
-TARGETS = {
-    OWN: {"project_id": OWN, "owner": OWN, "user_id": OWN, "domain_id": OWN, "tenant_id": OWN},
-    OTHER: {"project_id": OTHER, "owner": OTHER, "user_id": OTHER, "domain_id": OTHER, "tenant_id": OTHER},
-}
+
+
+class Whose(Mapping[str, Any]):
+    """Something all of whose fields say whose it is; the role that it gives is the cloud's `member`."""
+
+    def __init__(self, whose: str) -> None:
+        self._whose = whose
+
+    def __getitem__(self, name: str) -> Any:
+        return {"target.role.name": "member", "target.role.domain_id": None}.get(name, self._whose)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
 YES, FORBIDDEN, HIDDEN = "yes", "403", "404"
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -115,20 +133,20 @@ def policies() -> dict[str, Policy]:
 def verdict(policy: Policy, doing: Doing, caller: Caller, whose: str) -> str:
     """What the rules make of it: for one's own thing, or somebody else's."""
     has_owner = doing.parameters & SOMEBODY_S or (doing.service == "identity" and doing.parameters)
-    target = TARGETS[whose] if has_owner else caller.facts()
-    out_of_reach = whose == OTHER or caller.project_id is None
+    target = Whose(whose) if has_owner else caller.facts()
+    out_of_reach = whose == OTHER or (caller.project_id is None and doing.service != "identity")
     if out_of_reach and not _sees_all(policy, doing, caller):
         return HIDDEN
     return YES if doing.rule is None or policy.allows(doing.rule, caller, target) else FORBIDDEN
 
 
 def _sees_all(policy: Policy, doing: Doing, caller: Caller) -> bool:
-    """Servers and images of others are not there for whom they are not meant."""
+    """Servers, images and trusts of others are not there for whom they are not meant."""
     if doing.service == "compute":
         return "server_id" not in doing.parameters or caller.is_admin
     if doing.service == "image":
         return "image_id" not in doing.parameters or policy.allows("see_every_image", caller)
-    return True
+    return "trust_id" not in doing.parameters or policy.allows("identity:get_trust", caller, Whose(OTHER))
 
 
 def table() -> str:
@@ -159,5 +177,6 @@ Computed from the built-in rules; [an operator may change them](../guide/change-
 - `yes · 404`: with one's own things (of one's user, project or domain) yes; others' cannot be seen. 403 is a refusal.
 - An operation without a rule is for everybody who has a token.
 - Rules that only some requests need (another project's servers in a list, a chosen host …) are not shown.
-- Where identity looks into what is asked (which role is given, whose domain a filter names), it may refuse more than is shown.
+- A role that is given or taken is `member` here; of the cloud's roles a domain's manager also gives `reader` and `manager`.
+- Where identity looks into what is asked (whose domain a filter names), it may refuse more than is shown.
 """

@@ -1,9 +1,12 @@
-"""What tests share: a broker and a database server of their own, started from Debian's packages once a session."""
+"""What tests share: a broker and a database server of their own, started from Debian's packages once a session.
+
+And what holds for all of them: they leave nothing on the machine, or the run has failed.
+"""
 
 from __future__ import annotations
 
+import gc
 import os
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,18 +14,53 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
 from pydantic import SecretStr
 
 from cli import libvirt_daemons
+from cli.ports import free_ports
 from common.settings import PlatformSettings
+from tests.harness import compiled
+from tests.harness.leftovers import MARK, left_by
+from tests.harness.waiting import until
 
 ROOT = Path(__file__).parent.parent
 
+# httpx gives up after five seconds: too soon on a machine that does much besides, and a test that hangs ends by itself
+DEFAULT_TIMEOUT_CONFIG.connect = DEFAULT_TIMEOUT_CONFIG.read = DEFAULT_TIMEOUT_CONFIG.write = (
+    DEFAULT_TIMEOUT_CONFIG.pool
+) = 60
+compiled.share()
+os.environ.setdefault(MARK, uuid4().hex)
+
+
+def pytest_collection_finish() -> None:
+    """Modules and thousands of tests stay to the end: searching them for garbage again and again took a quarter of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """After the last fixture of the last of pytest's processes has ended."""
+    if hasattr(session.config, "workerinput"):
+        return
+    left: list[str] = []
+
+    def is_clean() -> bool:
+        left[:] = left_by(os.environ[MARK], session.config._tmp_path_factory.getbasetemp())  # type: ignore[attr-defined]
+        return not left
+
+    try:
+        until(is_clean, within_s=60, every_s=0.5)
+    except AssertionError:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        session.config.get_terminal_writer().line("\nThe run left:\n" + "\n".join(left), red=True)
+
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    return free_ports(1)[0]
 
 
 def missing(what: str) -> None:
@@ -41,7 +79,7 @@ class OutsideService:
 
     def run(self, verb: str) -> None:
         command = [str(self._script), verb, str(self.directory), str(self.port)]
-        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=300, check=False)
         if done.returncode != 0:
             raise RuntimeError(f"{self._script.name} {verb}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
 

@@ -44,6 +44,16 @@ SHARED = {
     "reader": "role:admin or role:reader",
     "member": "role:admin or role:member",
     "everybody": "@",
+    # what OpenStack's services call the same, for files that were written for them
+    "context_is_admin": "rule:admin",
+    "admin_api": "rule:admin",
+    "admin_required": "rule:admin",
+    "service_api": "rule:service",
+    "service_role": "rule:service",
+    "service_or_admin": "rule:admin_or_service",
+    "project_reader_api": "rule:project_reader",
+    "project_member_api": "rule:project_member",
+    "project_manager_api": "rule:project_manager",
 }
 
 

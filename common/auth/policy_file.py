@@ -24,7 +24,7 @@ from common.errors import InvalidInput, PlatformError, Unavailable
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 1.0
-PREFIXES = {"identity:": "identity", "os_compute_api:": "compute", "compute:": "compute", "placement:": "compute"}
+PREFIXES = {"identity:": "identity", "os_compute_api:": "compute", "compute:": "compute", "placement:": "placement"}
 """How names of rules begin -> whose they are."""
 PLAIN = "image"  # whose names have no prefix, as in Glance
 

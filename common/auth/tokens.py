@@ -91,7 +91,7 @@ def _keys_of(caller: Caller) -> list[tuple[str, str]]:
 def sign(caller: Caller, *, key: Ed25519PrivateKey, key_id: str, audience: str | None = None) -> str:
     """The token that says who `caller` is, until `caller.expires_at`.  With an audience it is good for nobody else."""
     meant_for = {} if audience is None else {"aud": audience}
-    return jwt.encode(_claims(caller) | meant_for, key, algorithm=ALGORITHM, headers={"kid": key_id})
+    return jwt.encode(claims_of(caller) | meant_for, key, algorithm=ALGORITHM, headers={"kid": key_id})
 
 
 def read_token(token: str, keys: PublicKeys, *, grace_s: float = 0, audience: str | None = None) -> Caller:
@@ -103,7 +103,7 @@ def read_token(token: str, keys: PublicKeys, *, grace_s: float = 0, audience: st
         key = keys[key_id(token)]
         checks: Options = {"require": ["exp", "iat", "sub"], "verify_iat": False}
         claims = jwt.decode(token, key, algorithms=[ALGORITHM], options=checks, leeway=grace_s, audience=audience)
-        return _caller(claims, token)
+        return caller_of(claims, token)
     except (jwt.InvalidTokenError, KeyError, TypeError, ValueError) as error:
         raise Unauthenticated(NOT_VALID) from error
 
@@ -142,7 +142,8 @@ _NAMES = {  # claim -> field of Caller
 # fmt: on
 
 
-def _claims(caller: Caller) -> dict[str, Any]:
+def claims_of(caller: Caller) -> dict[str, Any]:
+    """Who a token speaks for, as JSON: what may be kept where the token itself may not."""
     claims = {
         claim: value for claim, name in _NAMES.items() if (value := getattr(caller, name)) not in (None, False, ())
     }
@@ -150,7 +151,8 @@ def _claims(caller: Caller) -> dict[str, Any]:
     return {claim: sorted(value) if isinstance(value, frozenset) else value for claim, value in claims.items()}
 
 
-def _caller(claims: Mapping[str, Any], token: str) -> Caller:
+def caller_of(claims: Mapping[str, Any], token: str = "") -> Caller:
+    """The other way round."""
     known: dict[str, Any] = {name: claims[claim] for claim, name in _NAMES.items() if claim in claims}
     return Caller(
         **known
@@ -207,10 +209,14 @@ class TokenVerifier:
     def verify_here(self, token: str, *, grace_s: float = 0) -> Caller:
         """Who is calling, by the keys already known: asks nobody, takes microseconds.  Unauthenticated"""
         caller = self._read(token, self._keys, grace_s)
-        by_key = self._by_key
-        if any(one.ends(caller) for key in _keys_of(caller) for one in by_key.get(key, ())):
+        if self.is_revoked(caller):
             raise Unauthenticated(NOT_VALID)
         return caller
+
+    def is_revoked(self, caller: Caller) -> bool:
+        """Whether the token that told of this caller was ended before its time, as far as is known here."""
+        by_key = self._by_key
+        return any(one.ends(caller) for key in _keys_of(caller) for one in by_key.get(key, ()))
 
     def _read(self, token: str, keys: PublicKeys, grace_s: float = 0) -> Caller:
         """Its signature is checked once for each key; that we have the key, and when the token ends, each time."""

@@ -95,6 +95,8 @@ class AmqpBus:
         self._over.set()
         self._fail_pending()
         for intake in self._intakes:
+            intake.take_no_more()  # each notices within a second, all of them within the same
+        for intake in self._intakes:
             intake.close()
         self._outbox.close()
         self._publisher.close()

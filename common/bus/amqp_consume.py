@@ -57,9 +57,13 @@ class Intake:
         self._thread = threading.Thread(target=self._run, name=f"bus-intake:{name}", daemon=True)
         self._thread.start()
 
+    def take_no_more(self) -> None:
+        """Returns at once; `close` waits for what is under way."""
+        self._over.set()
+
     def close(self) -> None:
         """Take no more, finish what is under way and acknowledge it; the broker gives the rest to others."""
-        self._over.set()
+        self.take_no_more()
         self._thread.join(timeout=30)
         self._pool.shutdown(wait=False, cancel_futures=True)
 

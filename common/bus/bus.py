@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from common import log as ids
 from common.bus.messages import Call, Envelope, Event, Failure, Message, Reply
 from common.errors import KINDS, DeadlineExceeded, InvalidInput, PlatformError
+from common.fencing import begin_before, fence
 
 log = logging.getLogger(__name__)
 
@@ -119,16 +120,17 @@ class Bus(Protocol):
 
 
 def wrap(message: Message, *, deadline: datetime | None = None, reply_to: str | None = None) -> Envelope:
-    """The message in an envelope that carries this thread's ids."""
-    saga = ids.saga_id.get()
+    """The message in an envelope that carries this thread's ids, and its fence."""
+    saga, last = ids.saga_id.get(), begin_before.get()
     return Envelope(
         type=type(message).__name__,
         version=message.version,
         body=message.model_dump(mode="json"),
-        deadline=deadline,
+        deadline=min(deadline, last) if deadline and last else deadline,
         reply_to=reply_to,
         request_id=ids.request_id.get(),
         saga_id=UUID(saga) if saga else None,
+        fence=fence.get(),
         traceparent=ids.traceparent.get(),
     )
 
@@ -156,7 +158,7 @@ def must_be_in_time() -> None:
 
 
 class carrying:
-    """For the block, this thread's ids and deadline are those of the envelope."""
+    """For the block, this thread's ids, deadline and fence are those of the envelope."""
 
     def __init__(self, envelope: Envelope) -> None:
         self._bound = (
@@ -164,6 +166,7 @@ class carrying:
             ids.bound(ids.saga_id, str(envelope.saga_id) if envelope.saga_id else None),
             ids.bound(ids.traceparent, ids.child_traceparent(envelope.traceparent)),
             ids.bound(deadline, envelope.deadline),
+            ids.bound(fence, envelope.fence),
         )
 
     def __enter__(self) -> None:

@@ -73,9 +73,9 @@ class MemoryBus:
             log.info("hint not sent", extra={"call": type(call).__name__, "why": error.message})
 
     def tell(self, event: Event) -> None:
-        sealed = wrap(event).model_dump_json()
-        for topic, handlers in self._listeners:
-            if matches(topic, event.topic):
+        if listening := [handlers for topic, handlers in self._listeners if matches(topic, event.topic)]:
+            sealed = wrap(event).model_dump_json()
+            for handlers in listening:
                 self._events.submit(_deliver, handlers, sealed)
 
     def serve(self, queue: str, handlers: Handlers, *, threads: int = 8) -> None:

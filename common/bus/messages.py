@@ -13,6 +13,8 @@ from uuid import UUID, uuid4
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from common.fencing import Fence
+
 R = TypeVar("R")
 
 
@@ -67,6 +69,7 @@ class Envelope(BaseModel):
     reply_to: str | None = None  # calls only
     request_id: str | None = None
     saga_id: UUID | None = None
+    fence: Fence | None = None  # calls only
     project_id: str | None = None
     traceparent: str | None = None
 

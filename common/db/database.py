@@ -19,12 +19,14 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from common.errors import Unavailable
+from common import regular
+from common.errors import InvalidInput, Unavailable
 
 log = logging.getLogger(__name__)
 
 WRITES = "pileus_writes"  # execution option: this connection's transactions take the write lock at once
 LOCK_TIMEOUT_S = 30.0
+NO_REGULAR_EXPRESSION = "2201B"  # SQLSTATE
 
 
 class Database:
@@ -41,7 +43,7 @@ class Database:
             pool_timeout=LOCK_TIMEOUT_S,
             pool_pre_ping=not self.is_sqlite,
             hide_parameters=True,  # rows hold passwords for a while, and errors go to the log
-            json_serializer=lambda value: orjson.dumps(value, default=str).decode(),
+            json_serializer=_write_json,
             json_deserializer=_read_json,
             connect_args={"timeout": LOCK_TIMEOUT_S, "check_same_thread": False}
             if self.is_sqlite
@@ -79,6 +81,10 @@ class Database:
         return _locked(self._one_writer)
 
 
+def _write_json(value: Any) -> str:
+    return orjson.dumps(value, default=str).decode()
+
+
 def _read_json(kept: Any) -> Any:
     """SQLite keeps a column's JSON that is a mere number as that number."""
     return orjson.loads(kept) if isinstance(kept, str | bytes) else kept
@@ -100,11 +106,20 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError, PoolTimeout) as error:
+        if _is_full(error.__cause__):
+            raise Unavailable("The disk of the database is full") from error
         raise Unavailable("The database does not answer", cause=str(error.__cause__ or error)[:200]) from error
     except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) == NO_REGULAR_EXPRESSION:
+            raise InvalidInput("A filter is no regular expression that the database can read") from error
         if error.connection_invalidated:
             raise Unavailable("The database connection was lost") from error
         raise
+
+
+def _is_full(cause: BaseException | None) -> bool:
+    """Nothing of the transaction was kept; reading goes on."""
+    return getattr(cause, "sqlite_errorname", "") == "SQLITE_FULL" or getattr(cause, "sqlstate", "") == "53100"
 
 
 def tell_no_rows(engine: Engine) -> None:
@@ -118,11 +133,15 @@ def tell_no_rows(engine: Engine) -> None:
 
 
 def prepare_sqlite(engine: Engine, synchronous: str) -> None:
-    """Set the pragmas, and take transactions over from the driver: it starts them too late for a consistent read."""
+    """Set the pragmas, and take transactions over from the driver: it starts them too late for a consistent read.
+
+    REGEXP is ours: SQLAlchemy's, by Python's `re`, can be kept busy for years by one pattern.
+    """
 
     @event.listens_for(engine, "connect")
     def connected(connection: sqlite3.Connection, _: object) -> None:
         connection.isolation_level = None
+        connection.create_function("regexp", 2, regular.found, deterministic=True)
         for pragma in (
             "journal_mode=WAL",
             f"synchronous={synchronous}",

@@ -29,7 +29,14 @@ def after(sorts: Sequence[Sort], marker: Sequence[Any]) -> ColumnElement[bool]:
     for index, (column, descends) in enumerate(sorts):
         equal = [_same(earlier, marker[at]) for at, (earlier, _) in enumerate(sorts[:index])]
         steps.append(and_(*equal, _beyond(column, marker[index], descends)))
-    return or_(*steps)
+    return and_(*_from(*sorts[0], marker[0]), or_(*steps))
+
+
+def _from(column: InstrumentedAttribute[Any], descends: bool, value: Any) -> list[ColumnElement[bool]]:
+    """Said once more, so that an index is entered at the marker: no database sees it in the alternatives."""
+    if value is None or (descends and column.property.columns[0].nullable):
+        return []
+    return [column <= value if descends else column >= value]
 
 
 def _same(column: InstrumentedAttribute[Any], value: Any) -> ColumnElement[bool]:

@@ -10,8 +10,10 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from common.errors import InvalidInput, PlatformError
 from common.http.audit import Audit
@@ -57,9 +59,9 @@ def create_app(service: Service) -> FastAPI:
     app.state.service_type = service.catalog_type or service.name
     for name, value in service.state.items():
         setattr(app.state, name, value)
-    _answer_errors(app, service.faults)
-    app.include_router(_health(service))
-    for router in service.routers:
+    routers = (_health(service), *service.routers)
+    _answer_errors(app, service.faults, routers)
+    for router in routers:
         app.include_router(router)
     for kind, options in reversed(service.middleware):
         app.add_middleware(kind, **options)
@@ -74,7 +76,9 @@ def create_app(service: Service) -> FastAPI:
     return app
 
 
-def _answer_errors(app: FastAPI, faults: Faults) -> None:
+def _answer_errors(app: FastAPI, faults: Faults, routers: Sequence[APIRouter]) -> None:
+    routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
+
     @app.exception_handler(PlatformError)
     async def known(request: Request, error: PlatformError) -> Response:
         request.state.error = error.code
@@ -91,8 +95,14 @@ def _answer_errors(app: FastAPI, faults: Faults) -> None:
     @app.exception_handler(HTTPException)
     async def unrouted(request: Request, error: HTTPException) -> Response:
         if error.status_code == 405:
-            return faults.wrong_method(request, (error.headers or {}).get("Allow", ""))
+            return faults.wrong_method(request, ", ".join(_methods(routes, request)))
         return faults.unknown_path(request)
+
+
+def _methods(routes: Sequence[APIRoute], request: Request) -> list[str]:
+    """All that the path is served with; the framework would name those of its first route."""
+    found = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in found for method in route.methods or ()})
 
 
 def _health(service: Service) -> APIRouter:

@@ -2,6 +2,7 @@
 
 One JSON line for the logger "audit" and one event on the bus, in the manner of CADF.  The line is written first, so losing the
 bus loses no line.  Bodies never come in here, so neither can the secrets in them; what clients choose is cut and escaped.
+Of a flood of refusals to nobody known a few are told each second, and how many were not.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from starlette.types import Scope
 from common.audit import Activity
 from common.auth.callers import Caller
 from common.bus.bus import Bus
+from common.floods import Flood
 from common.http.operations import operation_of
 from common.log import escaped
 
@@ -37,15 +39,20 @@ class Audit:
 
     def __init__(self, service: str, bus: Bus, kind: type[Activity]) -> None:
         self._service, self._bus, self._kind = service, bus, kind
+        self._refusals = Flood()
 
     def note(self, scope: Scope, headers: Headers, answered: Headers, status: int, rules: Mapping[str, bool]) -> None:
         """Called when a request has been answered; reads are not told.  Never raises."""
         route = scope.get("route")
         if scope["method"] not in CHANGING or not isinstance(route, APIRoute):
             return
+        is_nobody_s = _is_nobody_s(scope.get("state", {}), status)
+        if is_nobody_s and not self._refusals.passes():
+            return
         try:
+            facts: dict[str, Any] = self._refusals.facts() if is_nobody_s else {}
             activity = self._activity(scope, route, headers, answered, status, rules)
-            log.info("activity", extra={"activity": activity.model_dump(mode="json", exclude_none=True)})
+            log.info("activity", extra=facts | {"activity": activity.model_dump(mode="json", exclude_none=True)})
             self._bus.tell(activity)
         except Exception:
             log.exception("an activity was not told", extra={"method": scope["method"], "path": route.path})
@@ -80,6 +87,13 @@ class Audit:
             request_id=state.get("request_id"),
             global_request_id=_maybe(headers.get("x-openstack-request-id")),
         )
+
+
+def _is_nobody_s(state: Mapping[str, Any], status: int) -> bool:
+    """Refused before anybody was known.  A log-in that says who it is counts only while its address has to wait."""
+    if state.get("caller") is not None or not 400 <= status < 500:
+        return False
+    return status == 429 or not (state.get("audit_tried", {}).keys() - {"methods"})
 
 
 def logging_in(request: Request, **tried: str | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import httpx
 
@@ -27,10 +27,13 @@ MEANING: dict[int, type[PlatformError]] = {
 }
 # fmt: on
 
+END_OF_FAULT = "<br /><br />"
+
 TokenSource = Callable[[], str]
 """Gives a valid token of this process's own service user; called for each request."""
 
 
+@runtime_checkable
 class Voucher(Protocol):
     """A service's own token, shown beside a user's that is passed on."""
 
@@ -70,10 +73,9 @@ class ServiceClient:
     ) -> httpx.Response:
         """The answer, if it is a good one.  The error of `MEANING` by its status; Unavailable for 5xx and no answer."""
         answer = self._asked(method, path, token, headers, options)
-        if (
-            answer.status_code == 401 and token and self._voucher
-        ):  # whose token was it?  Once more, with a new one of ours
-            self._voucher.forget()
+        ours = self._voucher if token else self._token
+        if answer.status_code == 401 and isinstance(ours, Voucher) and not _is_spent(options):
+            ours.forget()  # whose token was it?  Once more, with a new one of ours
             answer = self._asked(method, path, token, headers, options)
         return _good(answer)
 
@@ -86,10 +88,12 @@ class ServiceClient:
             raise reached(error) from error
 
     @contextmanager
-    def stream(self, method: str, path: str, *, token: str | None = None, **options: Any) -> Iterator[httpx.Response]:
+    def stream(
+        self, method: str, path: str, *, token: str | None = None, headers: dict[str, str] | None = None, **options: Any
+    ) -> Iterator[httpx.Response]:
         """The same with the body unread: `answer.iter_bytes()`."""
         try:
-            with self._http.stream(method, path, headers=self._headers(token, None), **options) as answer:
+            with self._http.stream(method, path, headers=self._headers(token, headers), **options) as answer:
                 if answer.is_error:
                     answer.read()
                 yield _good(answer)
@@ -111,6 +115,11 @@ class ServiceClient:
         return headers
 
 
+def _is_spent(options: dict[str, Any]) -> bool:
+    """Whether the body was a stream, which can be sent once."""
+    return isinstance(options.get("content"), Iterator)
+
+
 def _good(answer: httpx.Response) -> httpx.Response:
     if not answer.is_error:
         return answer
@@ -119,9 +128,10 @@ def _good(answer: httpx.Response) -> httpx.Response:
 
 
 def _message(answer: httpx.Response) -> str:
+    """The sentence alone: the image service ends its own with what stood in a page, as Glance does."""
     try:
         body = answer.json()
         inner = next(iter(body.values())) if isinstance(body, dict) and "message" not in body else body
-        return str(inner["message"])[:500]
+        return str(inner["message"]).strip().removesuffix(END_OF_FAULT)[:500]
     except (ValueError, KeyError, TypeError, StopIteration):
         return f"{answer.request.url.host} answered {answer.status_code}"

@@ -16,7 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from common import log as ids
 from common.auth.policy import checked
 from common.errors import PlatformError, TooLarge
-from common.http.audit import Audit
+from common.floods import Flood
+from common.http.audit import SECRET, Audit
 from common.http.faults import Faults
 
 log = logging.getLogger("http")
@@ -55,6 +56,7 @@ class Door:
     ) -> None:
         self.app, self.service, self.faults = app, service, faults
         self.limits, self.id_headers, self.audit = limits, id_headers, audit
+        self.refusals = Flood()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -116,12 +118,13 @@ class Door:
     def _note(self, scope: Scope, headers: Headers, status: int, seconds: float, rules: Mapping[str, bool]) -> None:
         REQUESTS.labels(self.service, scope["method"], status).inc()
         SECONDS.labels(self.service, scope["method"]).observe(seconds)
-        if scope["path"].endswith(QUIET):
+        strangers = 400 <= status < 500 and scope["state"].get("caller") is None
+        if scope["path"].endswith(QUIET) or (strangers and not self.refusals.passes()):
             return
         facts: dict[str, Any] = {
             "service": self.service,
             "method": scope["method"],
-            "path": scope["path"],
+            "path": _without_secrets(scope),
             "status": status,
             "ms": round(seconds * 1000, 1),
         }
@@ -129,4 +132,13 @@ class Door:
             facts["global_request_id"] = given[:80]
         if rules:
             facts["rules"] = ",".join(rules)
-        log.info("answered", extra=facts)
+        log.info("answered", extra=facts | self.refusals.facts() if strangers else facts)
+
+
+def _without_secrets(scope: Scope) -> str:
+    """The path, without a token that stands in it."""
+    path: str = scope["path"]
+    for name, value in scope.get("path_params", {}).items():
+        if SECRET.search(name):
+            path = path.replace(str(value), "***")
+    return path

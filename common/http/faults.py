@@ -19,7 +19,7 @@ class Faults(Protocol):
         """No route has this path."""
 
     def wrong_method(self, request: Request, allowed: str) -> Response:
-        """The path is known, not with this method."""
+        """The path is known, not with this method, but with those of `allowed`."""
 
 
 def html_page(status: int, title: str, text: str) -> Response:

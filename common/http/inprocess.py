@@ -108,16 +108,17 @@ class _Exchange:
         self._answered.put(message)
 
     def _receiver(self) -> Callable[[], Any]:
-        chunks = iter(self._request.stream)  # type: ignore[arg-type]
-        ended = False
+        stream = self._request.stream
+        is_at_hand = isinstance(stream, httpx.ByteStream)  # then no thread need wait for it
+        chunks, ended = iter(stream), False  # type: ignore[arg-type]
 
         async def receive() -> Message:
             nonlocal ended
             if ended:
                 await self._gone.wait()
                 return {"type": "http.disconnect"}
-            chunk = await asyncio.to_thread(next, chunks, None)
-            ended = chunk is None
+            chunk = next(chunks, None) if is_at_hand else await asyncio.to_thread(next, chunks, None)
+            ended = is_at_hand or chunk is None
             return {"type": "http.request", "body": chunk or b"", "more_body": not ended}
 
         return receive

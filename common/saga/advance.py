@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from common.errors import Conflict, DeadlineExceeded, HostFailed, PlatformError, Unavailable
-from common.saga.saga import LocalStep, Run, Saga, Step
+from common.fencing import Fence
+from common.saga.saga import AskAgain, LocalStep, Run, Saga, Step
 from common.saga.tables import SagaState
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 10.0
@@ -27,6 +28,7 @@ class Cancelled(Conflict):
 class Progress:
     """One claimed saga in a worker's hands."""
 
+    number: int
     run: Run[Any]
     saga: Saga[Any]
     state: SagaState
@@ -54,9 +56,13 @@ class Progress:
             error=row.error,
         )
         return cls(
-            run, saga, SagaState(row.state), row.position, row.resume_at, row.generation,
+            row.number, run, saga, SagaState(row.state), row.position, row.resume_at, row.generation,
             row.tries, row.step_began_at, row.is_cancelled and saga.may_be_cancelled, row.is_told,
         )  # fmt: skip
+
+    @property
+    def fence(self) -> Fence:
+        return Fence(self.number, self.generation)
 
     @property
     def is_undoing(self) -> bool:
@@ -89,6 +95,13 @@ class Progress:
             return self.step.do(self.run, kit, session)
         return self.step.undo(self.run, kit, session) if self.step.undo else None
 
+    def known(self, kit: Any) -> Any:
+        """What would come of a step that works outside, if that is known without asking; None: it has to be done."""
+        step = self.step
+        if self.is_undoing or self.is_cancelled or isinstance(step, LocalStep) or step.known is None:
+            return None
+        return step.known(self.run, kit)
+
     def _must_go_on(self, now: datetime) -> None:
         """Cancelled, or DeadlineExceeded, if the present step should not be tried."""
         self._must_be_wanted()
@@ -104,6 +117,11 @@ class Progress:
         return now >= began + timedelta(seconds=self.step.timeout_s) or (
             not self.is_undoing and now >= self.run.deadline_at
         )
+
+    def left_s(self, now: datetime) -> float:
+        """Until others may give up the present step."""
+        began = now if self.is_undoing else self.step_began_at or now
+        return self.step.timeout_s - (now - began).total_seconds()
 
     def take(self, advance: Advance) -> None:
         """Be where the record says."""
@@ -143,6 +161,8 @@ def after_failure(progress: Progress, error: Exception, now: datetime) -> Advanc
     outcome = _outcome(progress, error)
     if progress.is_undoing:
         return _not_undone(progress, now, outcome)
+    if isinstance(error, AskAgain) and not progress.is_late(now):
+        return Advance({"tries": 0, "due_at": now}, due_at=now)
     if isinstance(error, Unavailable) and not isinstance(error, HostFailed) and not progress.is_late(now):
         return _again(progress, now, LONGEST_PAUSE_S, {})
     if progress.step.may_be_skipped and not progress.is_cancelled:

@@ -24,13 +24,20 @@ from common import log as ids
 from common.clock import utc_now
 from common.db.database import Database
 from common.errors import PlatformError, Unavailable
+from common.fencing import begin_before, fence
 from common.saga.advance import Advance, Progress, after_failure, after_success
 from common.saga.page import Page
 from common.saga.saga import Saga
-from common.saga.store import Sagas
+from common.saga.store import UNREAD_FOR, Sagas
 from common.saga.tables import SagaState, SagaTables
 
 log = logging.getLogger(__name__)
+
+
+Unread = Callable[[Session, UUID, str], None]  # within the session: the resource, and why
+
+
+def _nobody_to_tell(session: Session, resource_id: UUID, why: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +70,12 @@ class SagaEngine:
         worker: str,
         pace: Pace | None = None,
         now: Callable[[], datetime] = utc_now,
+        unread: Unread = _nobody_to_tell,
     ) -> None:
+        """`unread` is told of each saga that is given up because no worker can read it."""
         self._database, self._tables, self._sagas, self._kit = database, tables, sagas, kit
         self._worker, self._pace, self._now = worker, pace or Pace(), now
+        self._unread = unread
         self._held: dict[UUID, _Held] = {}
         self._lock, self._is_started = threading.Lock(), False
         self._wake, self._over = threading.Event(), threading.Event()
@@ -110,7 +120,7 @@ class SagaEngine:
     def next_due(self) -> datetime | None:
         """When the next saga that nobody works on becomes due."""
         with self._database.reading() as session:
-            return self._store(session).next_due(list(self._sagas), after=self._now())
+            return self._next_due(session)
 
     # ------------------------------------------------------------------ claiming
 
@@ -131,14 +141,19 @@ class SagaEngine:
         """Give what is due to free threads; seconds to wait until there may be more."""
         if (room := self._pace.threads - len(self._held)) <= 0:
             return self._pace.poll_s
-        claimed = self.claim_due(room)
+        with self._database.transaction() as session:
+            claimed = self._claim(session, room)
+            pause_s = 0 if claimed else self._pause_s(self._next_due(session))
+        self._hold(claimed)
         for progress in claimed:
             self._pool.submit(self.advance, progress)
-        return 0 if claimed else self._pause_s()
+        return pause_s
 
-    def _pause_s(self) -> float:
+    def _next_due(self, session: Session) -> datetime | None:
+        return self._store(session).next_due(tuple(self._sagas), after=self._now())
+
+    def _pause_s(self, due: datetime | None) -> float:
         """Until the next poll, or sooner if a retry is due before; what is due already waits for another saga."""
-        due = self.next_due()
         left = (due - self._now()).total_seconds() if due else self._pace.poll_s
         return min(self._pace.poll_s, max(left, 0.005))
 
@@ -154,13 +169,13 @@ class SagaEngine:
         rows = store.claim(
             worker=self._worker, kinds=tuple(self._sagas), now=now, lease_s=self._pace.lease_s, most=most
         )
-        claimed = [progress for row in rows if (progress := self._read(row)) is not None]
+        claimed = [progress for row in rows if (progress := self._read(session, row)) is not None]
         for progress in claimed:
             if (page := Page.first(progress, now)) is not None:
                 page.write(store)
         return claimed
 
-    def _read(self, row: Any) -> Progress | None:
+    def _read(self, session: Session, row: Any) -> Progress | None:
         """None if this release can't read what another wrote: it stays claimed for a while, and holds up no others."""
         saga = self._sagas[row.kind]
         try:
@@ -169,7 +184,31 @@ class SagaEngine:
             return Progress.of(row, saga)
         except ValueError as error:
             log.error("saga not readable", extra={"saga": row.kind, "id": str(row.id), "why": type(error).__name__})
+            now = self._now()
+            if row.due_at < now - UNREAD_FOR and (row.is_cancelled or row.deadline_at < now):
+                self._give_up(session, row)
             return None
+
+    def end_unreadable(self) -> int:
+        """Give up what was to be done, or not any more, and is of a kind that no worker knows; how much that was."""
+        kinds = list(self._sagas)
+        with self._database.reading() as session:
+            if not self._store(session).overdue(self._now(), beside=kinds):
+                return 0
+        with self._database.transaction() as session:
+            overdue = self._store(session).overdue(self._now(), beside=kinds, alone=True)
+            for row in overdue:
+                self._give_up(session, row)
+        return len(overdue)
+
+    def _give_up(self, session: Session, row: Any) -> None:
+        """Later sagas of its resource need not wait any more."""
+        log.error("saga given up, since it is not readable", extra={"saga": row.kind, "id": str(row.id)})
+        why = (
+            f"What was asked for ({row.kind}) was written by another release of this service, and no worker can read it"
+        )
+        self._store(session).give_up(row.id, why, self._now())
+        self._unread(session, row.resource_id, why)
 
     # ------------------------------------------------------------------ working
 
@@ -198,8 +237,8 @@ class SagaEngine:
         return following[0] if following else None
 
     def _go_on(self, progress: Progress, following: list[Progress]) -> bool:
-        """Do or undo what comes next, record it along with the local steps that follow; whether to go on at once."""
-        outside = None if progress.is_local else self._try(progress, lambda: progress.work(self._kit, self._now()))
+        """Do or undo what comes next, record it along with what then is at hand; whether to go on at once."""
+        outside = None if progress.is_local else self._try(progress, partial(self._outside, progress))
         claimed: list[Progress] = []
         with self._database.transaction() as session:
             store = self._store(session)
@@ -210,8 +249,7 @@ class SagaEngine:
             progress.is_cancelled = seen and progress.saga.may_be_cancelled
             page = Page(progress, self._now())
             goes_on = True if outside is None else self._note(session, page, progress, outside)
-            while goes_on and progress.is_local:
-                advance = self._try(progress, partial(self._within, session, progress))
+            while goes_on and (advance := self._at_hand(session, progress)) is not None:
                 goes_on = self._note(session, page, progress, advance)
             page.write(store)
             if page.has_ended and self._is_started and not self._over.is_set():
@@ -237,6 +275,19 @@ class SagaEngine:
             if not isinstance(error, PlatformError):
                 log.exception("step failed", extra={"saga": progress.run.kind, "step": progress.step.name})
             return after_failure(progress, error, self._now())
+
+    def _at_hand(self, session: Session, progress: Progress) -> Advance | None:
+        """What comes of the next step, if nobody outside has to be asked."""
+        if progress.is_local:
+            return self._try(progress, partial(self._within, session, progress))
+        known = progress.known(self._kit)
+        return None if known is None else after_success(progress, known, self._now())
+
+    def _outside(self, progress: Progress) -> Any:
+        """A step, fenced: if this worker stands still meanwhile, what it asks for later is not done any more."""
+        last = utc_now() + timedelta(seconds=progress.left_s(self._now()))
+        with ids.bound(fence, progress.fence), ids.bound(begin_before, last):
+            return progress.work(self._kit, self._now())
 
     def _within(self, session: Session, progress: Progress) -> Any:
         """A local step: all of what it writes is kept, or nothing."""
@@ -276,6 +327,7 @@ class SagaEngine:
     def _renew(self) -> None:
         while not self._over.wait(self._pace.lease_s / 3):
             now = self._now()
+            self._look_for_unreadable()
             with self._lock:
                 alive = [saga_id for saga_id, held in self._held.items() if held.renew_until > now]
             if not alive:
@@ -286,6 +338,12 @@ class SagaEngine:
                     self._store(session).renew(alive, worker=self._worker, until=until)
             except Exception as error:
                 log.warning("leases not renewed", extra={"why": str(error)})
+
+    def _look_for_unreadable(self) -> None:
+        try:
+            self.end_unreadable()
+        except Exception as error:
+            log.warning("unreadable sagas not looked for", extra={"why": str(error)})
 
     def _wait_until_idle(self, patience_s: float) -> None:
         end = self._now() + timedelta(seconds=patience_s)

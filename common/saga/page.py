@@ -50,6 +50,8 @@ class Page:
         ended = {"ended_at": self._now, **outcome}
         if self._progress.is_local:
             self._events.append(self._event() | ended)
+        elif self._events and self._events[-1]["ended_at"] is None:  # begun on this very page
+            self._events[-1] |= ended
         else:
             self._ended = ended
 
@@ -65,6 +67,7 @@ class Page:
             "step": progress.step.name,
             "is_undo": progress.is_undoing,
             "began_at": progress.step_began_at or self._now,
+            **dict.fromkeys(("ended_at", "succeeded", "host", "message", "details")),
         }
 
     @classmethod

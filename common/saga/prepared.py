@@ -15,6 +15,7 @@ from sqlalchemy import (
     Update,
     bindparam,
     exists,
+    func,
     insert,
     literal,
     or_,
@@ -44,6 +45,18 @@ def prepared(tables: SagaTables) -> Prepared:
         record=update(sagas).where(*mine),
         add_event=insert(events),
         end_event=update(events).where(events.c.saga_id == bindparam("b_saga_id"), events.c.ended_at.is_(None)),
+    )
+
+
+@lru_cache
+def waiting(tables: SagaTables, kinds: tuple[str, ...]) -> Select[Any]:
+    """When the next saga of these kinds that nobody holds is due, of those due after :after."""
+    sagas = tables.sagas.__table__
+    return select(func.min(sagas.c.due_at)).where(
+        _one_of(sagas.c.state, UNFINISHED),
+        _one_of(sagas.c.kind, kinds),
+        sagas.c.claimed_by.is_(None),
+        sagas.c.due_at > bindparam("after", type_=sagas.c.due_at.type),
     )
 
 

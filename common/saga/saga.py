@@ -18,7 +18,15 @@ from uuid import UUID
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
+from common.errors import Unavailable
+
 P = TypeVar("P", bound=BaseModel)
+
+
+class AskAgain(Unavailable):
+    """A step's long work goes well and is to be asked about again, at once.  In between the saga can be cancelled."""
+
+    code = "ask.again"
 
 
 @dataclass(slots=True)
@@ -46,6 +54,7 @@ class Run(Generic[P]):
 
 Do = Callable[[Run[Any], Any], Any]  # (run, kit) -> JSON, kept before the next step begins
 Undo = Callable[[Run[Any], Any], None]
+Known = Callable[[Run[Any], Any], Any]  # the same, at once and without asking anybody; None: it has to be done
 LocalDo = Callable[[Run[Any], Any, Session], Any]
 LocalUndo = Callable[[Run[Any], Any, Session], None]
 
@@ -55,6 +64,7 @@ class Step:
     """`timeout_s` bounds `do` with all its retries; `undo` has the same again.
 
     With `may_be_skipped` the saga goes on without a step that fails for good: something else makes it good later.
+    Where `known` tells what would come of it, it is not done, and costs no commit of its own.
     """
 
     name: str
@@ -62,6 +72,7 @@ class Step:
     undo: Undo | None = None
     timeout_s: float = 60
     may_be_skipped: bool = False
+    known: Known | None = None
 
 
 @dataclass(frozen=True, slots=True)

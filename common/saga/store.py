@@ -8,14 +8,16 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from pydantic import BaseModel
-from sqlalchemy import CursorResult, and_, delete, event, func, insert, select, update
+from sqlalchemy import CursorResult, and_, delete, event, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from common import log as ids
 from common.clock import utc_now
-from common.saga.prepared import claiming, prepared
+from common.saga.prepared import claiming, prepared, waiting
 from common.saga.saga import Saga
 from common.saga.tables import UNFINISHED, SagaState, SagaTables
+
+UNREAD_FOR = timedelta(seconds=60)  # long enough for a worker of another release that can read it to come back
 
 
 class Sagas:
@@ -35,9 +37,11 @@ class Sagas:
         project_id: str | None,
         user_id: str | None,
         at: datetime | None = None,
+        due_at: datetime | None = None,
     ) -> UUID:
-        """Write the saga down; its work starts after the commit."""
+        """Write the saga down; its work starts after the commit, or then, unless it is withdrawn before."""
         now, saga_id = at or utc_now(), uuid4()
+        due = due_at or now
         row = {
             "id": saga_id,
             "kind": saga.name,
@@ -49,14 +53,19 @@ class Sagas:
             "params": params.model_dump(mode="json"),
             "results": {},
             "excluded": [],
-            "due_at": now,
-            "deadline_at": now + timedelta(seconds=saga.timeout_s),
+            "due_at": due,
+            "deadline_at": due + timedelta(seconds=saga.timeout_s),
             "created_at": now,
             "updated_at": now,
         }
         self._session.connection().execute(self._prepared.start, row)
         event.listen(self._session, "after_commit", lambda _: self._hint(), once=True)
         return saga_id
+
+    def withdraw(self, saga_id: UUID) -> bool:
+        """Take back one that nobody has begun; False if somebody has."""
+        untouched = and_(self._sagas.id == saga_id, self._sagas.state == SagaState.RUNNING, self._sagas.generation == 0)
+        return self._changed(delete(self._sagas).where(untouched)) == 1
 
     def cancel(self, resource_id: UUID) -> int:
         """Have what still runs for this resource undone from its present step; how many that are."""
@@ -104,13 +113,37 @@ class Sagas:
         rows = self._session.connection().execute(claiming(self._tables, kinds), asked).all()
         return sorted(rows, key=lambda row: (row.due_at, row.number))
 
-    def next_due(self, kinds: Sequence[str], *, after: datetime) -> datetime | None:
+    def next_due(self, kinds: tuple[str, ...], *, after: datetime) -> datetime | None:
         """When the next saga that nobody works on is due, of those that are not yet."""
-        saga = self._sagas
-        query = select(func.min(saga.due_at)).where(
-            saga.state.in_(UNFINISHED), saga.kind.in_(kinds), saga.claimed_by.is_(None), saga.due_at > after
+        found: datetime | None = (
+            self._session.connection().execute(waiting(self._tables, kinds), {"after": after}).scalar()
         )
-        return self._session.scalar(query)
+        return found
+
+    def overdue(self, now: datetime, *, beside: Sequence[str], alone: bool = False) -> Sequence[Any]:
+        """Sagas of other kinds than these that nobody holds, and that are cancelled or should have ended by now.
+
+        `alone`: kept from others until the commit.
+        """
+        saga = self._sagas
+        query = select(saga).where(
+            saga.state.in_(UNFINISHED),
+            saga.kind.not_in(beside),
+            saga.due_at < now - UNREAD_FOR,
+            or_(saga.claimed_until.is_(None), saga.claimed_until < now),
+            or_(saga.is_cancelled, saga.deadline_at < now),
+        )
+        query = query.order_by(saga.number)
+        return self._session.scalars(query.with_for_update(skip_locked=True) if alone else query).all()
+
+    def give_up(self, saga_id: UUID, why: str, now: datetime) -> None:
+        """End a saga that nobody can read."""
+        self.end_event(saga_id, ended_at=now, succeeded=False, message=why)
+        told = {"saga_id": saga_id, "step": "read", "is_undo": False, "began_at": now, "ended_at": now}
+        self._session.execute(insert(self._events), [told | {"succeeded": False, "message": why}])
+        changes = {"state": SagaState.FAILED, "error": why, "finished_at": now, "updated_at": now}
+        free = {"claimed_by": None, "claimed_until": None}
+        self._session.execute(update(self._sagas).where(self._sagas.id == saga_id).values(**changes, **free))
 
     def renew(self, saga_ids: Sequence[UUID], *, worker: str, until: datetime) -> None:
         """Keep the lease on what is under way."""
@@ -145,6 +178,7 @@ class Sagas:
         at: datetime,
         host: str | None = None,
         message: str | None = None,
+        succeeded: bool = True,
     ) -> None:
         """Put something that happened by itself into the resource's timeline: a saga that is over already."""
         saga_id = uuid4()
@@ -167,13 +201,13 @@ class Sagas:
             "finished_at": at,
         }
         self._session.execute(insert(self._sagas), [row])
-        done = {"saga_id": saga_id, "step": step, "began_at": at, "ended_at": at, "succeeded": True}
+        done = {"saga_id": saga_id, "step": step, "began_at": at, "ended_at": at, "succeeded": succeeded}
         self._session.execute(insert(self._events), [done | {"host": host, "message": message}])
 
     def add_events(self, events: Sequence[Mapping[str, Any]]) -> None:
-        """Note steps that have begun, or are over already."""
-        for event_ in events:
-            self._session.connection().execute(self._prepared.add_event, event_)
+        """Note steps that have begun, or are over already: each with the same columns."""
+        if events:
+            self._session.connection().execute(self._prepared.add_event, events)
 
     def end_event(self, saga_id: UUID, **outcome: Any) -> None:
         """Note how the step that is under way ended."""

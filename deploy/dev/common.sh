@@ -37,8 +37,11 @@ wait_for() {
 has_ended() { ! readlink "/proc/$1/cwd" >/dev/null; }
 
 # nobody_in FOLDER: does no process work there?
+# What find printed counts, not its exit status: that is a failure whenever some process of the machine ends meanwhile.
 nobody_in() {
-  ! find /proc -mindepth 2 -maxdepth 2 -name cwd -path '/proc/[0-9]*' -lname "$1" 2>/dev/null | grep -q .
+  local found
+  found=$(find /proc -mindepth 2 -maxdepth 2 -name cwd -path '/proc/[0-9]*' -lname "$1" 2>/dev/null || true)
+  [ -z "$found" ]
 }
 
 # end_process PID SIGNAL: ask, wait, and only then insist
@@ -53,7 +56,7 @@ end_process() {
 port_is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null; }
 
 # A killed process gives its port back a moment after it is gone.
-require_free_port() { wait_for 2 port_is_free || fail "port $PORT on 127.0.0.1 is taken by something else"; }
+require_free_port() { wait_for 5 port_is_free || fail "port $PORT on 127.0.0.1 is taken by something else"; }
 
 require_program() { [ -x "$1" ] || fail "$1 is missing; do: apt-get install --no-install-recommends $2"; }
 

@@ -104,7 +104,7 @@ launch() {
 stop() {
   if is_running; then
     end_process "$(pid)" TERM
-    wait_for 10 nobody_in "$DIR" # a small child of beam.smp goes a moment later
+    wait_for 30 nobody_in "$DIR" # a small child of beam.smp goes a moment later
     say "stopped"
   fi
   rm -f "$DIR/pid"

@@ -17,7 +17,7 @@ source "$HERE/parts/trees.sh"
 source "$HERE/parts/disk.sh"
 
 PASSWORD=pileus                # of root and pileus, taken on the consoles only: ssh wants a key
-BOOT_MIB=16                    # FAT: kernel, initramfs and the two boot loaders
+BOOT_MIB=24                    # FAT: kernel, initramfs and the boot loaders
 ROOT_MIB=40                    # ext4: grows to the disk at boot
 BORN=1704067200                # every file's time, so that a rebuild does not differ
 
@@ -46,7 +46,7 @@ main() {
   make_root_partition "$WORK/root" "$WORK/root.part"
   say "root file system of $(du -sh --apparent-size "$WORK/root" | cut -f1) on $ROOT_MIB MiB"
   make_boot_partition "$WORK/initrd.img" "$WORK/boot.part"
-  say "boot partition for BIOS$([ -d "$GRUB_MODULES" ] && echo " and UEFI")"
+  say "boot partition for BIOS$([ -d "$GRUB_MODULES" ] && echo " and UEFI")$(can_be_secure && echo ", with secure boot")"
   make_disk "$WORK/boot.part" "$WORK/root.part" "$WORK/disk.raw"
   qemu-img convert -q -O qcow2 -c -o compression_type=zstd "$WORK/disk.raw" "$OUT.part"
   mv "$OUT.part" "$OUT"

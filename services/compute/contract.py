@@ -10,7 +10,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from common.audit import Activity
 from common.bus.messages import Call, Event
-from services.compute.core.guests import Diagnosis, GuestFound, GuestImage, GuestSize, GuestSpec, PowerState
+from services.compute.core.consoles import ConsoleKind
+from services.compute.core.guests import (
+    BlankDisk,
+    Diagnosis,
+    GuestFound,
+    GuestImage,
+    GuestSize,
+    GuestSpec,
+    PowerState,
+    Quiesce,
+)
 from services.compute.core.hypervisors import HostFacts
 
 HOST_QUEUE = "compute.host"  # one queue per host: compute.host.<name>
@@ -87,17 +97,18 @@ class ResizeGuest(Call[PowerState]):
 
 
 class KeepGuestSize(Call[PowerState]):
-    """Forget how large the guest was, and its disk of then."""
+    """Forget how large the guest was, and its disks of then."""
 
     queue, timeout_s = HOST_QUEUE, 60.0
     server_id: UUID
 
 
 class RestoreGuestSize(Call[PowerState]):
-    """Switch the guest off and make it what it was before its resize, disk included."""
+    """Switch the guest off and make it what it was before its resize, disks included."""
 
     queue, timeout_s = HOST_QUEUE, 60.0
     server_id: UUID
+    disks: tuple[BlankDisk, ...] = ()  # that it had besides its root
 
 
 class RescueGuest(Call[PowerState]):
@@ -137,8 +148,37 @@ class DiagnoseGuest(Call[Diagnosis]):
     server_id: UUID
 
 
+class CopyDisk(Call[bool]):
+    """Have a whole copy of the guest's root disk on its host, for this image; whether it is there by now.
+
+    False: it is being made, ask again.  While it is there, or being made, twice is once.
+    """
+
+    queue, timeout_s = HOST_QUEUE, 60.0
+    server_id: UUID
+    image_id: UUID
+    quiesce: Quiesce = Quiesce.NO
+    wait_s: float = 2
+
+
+class UploadCopy(Call[bool]):
+    """Send that copy to the image service and remove it; whether that is done by now.  An active image is done."""
+
+    queue, timeout_s = HOST_QUEUE, 60.0
+    server_id: UUID
+    image_id: UUID
+    wait_s: float = 2
+
+
+class DropCopies(Call[None]):
+    """End what is done for copies of this server's disk, and remove them.  None there is fine."""
+
+    queue, timeout_s = HOST_QUEUE, 60.0
+    server_id: UUID
+
+
 class DestroyGuest(Call[None]):
-    """Guest, disk, config drive, console log: gone.  None there is fine."""
+    """Guest, disks and copies of them, config drive, console log: gone.  None there is fine."""
 
     queue, timeout_s = HOST_QUEUE, 60.0
     server_id: UUID
@@ -150,6 +190,25 @@ class ReadConsole(Call[str]):
     queue, timeout_s = HOST_QUEUE, 10.0
     server_id: UUID
     most_bytes: int = 102_400
+
+
+class ConsoleAt(BaseModel):
+    """Where one reader gets the bytes of one console, if it comes within seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    address: str  # HOST:PORT, or unix:PATH on the same machine
+    certificate: str | None = None  # PEM: what the host shows over TLS, and nobody else could; None: no TLS
+    key: str = Field(repr=False)  # said first; good once
+    past: str = Field("", repr=False)  # the newest part of what a serial line said before
+
+
+class OpenConsole(Call[ConsoleAt]):
+    """Open a running guest's console for one reader.  Twice is two; a serial line's new reader takes it from the old one."""
+
+    queue, timeout_s = HOST_QUEUE, 10.0
+    server_id: UUID
+    kind: ConsoleKind
 
 
 class ReadUptime(Call[str]):
@@ -182,7 +241,9 @@ class GuestFate(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     server_id: UUID
-    fate: Literal["keep", "run", "remove"]  # leave as it is; power on; no server of ours belongs on this host
+    fate: Literal["keep", "run", "remove", "tidy", "later"]
+    """Leave as it is; power on; no server of ours belongs on this host; nobody wants the copies of its disk; it should run
+    again, but something is being done to it: ask once more."""
 
 
 class CompareGuests(Call[list[GuestFate]]):
@@ -196,6 +257,7 @@ class CompareGuests(Call[list[GuestFate]]):
     host: str
     guests: list[GuestFound]
     leftovers: list[UUID] = []
+    copied: list[UUID] = []  # servers with copies of their disks here
     after_boot: bool = False
     at: datetime
 
@@ -208,6 +270,8 @@ class GuestChanged(Call[None]):
     server_id: UUID
     power_state: PowerState | None
     at: datetime
+    restarted: bool = False  # by its host, which had been restarted itself
+    failure: str | None = None  # why its host, which had been restarted, could not start it again
 
 
 class SagasDue(Call[None]):
@@ -229,6 +293,12 @@ class ServerChanged(Event):
     task_state: str | None
     power_state: int
     host: str | None = None
+
+
+class PlacementActivity(Activity):
+    """For audit: a call to placement that would change something, and how it ended."""
+
+    topic: ClassVar[str] = "audit.placement.activity"
 
 
 class ComputeActivity(Activity):

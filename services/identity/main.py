@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 
+from fastapi.routing import APIRoute
 from sqlalchemy.orm import Session
 from starlette.types import ASGIApp
 
@@ -16,6 +20,7 @@ from common.http.app import Service, create_app
 from common.http.audit import Audit
 from common.periodic import Periodic
 from common.process import Part, Surroundings
+from common.settings import PlatformSettings
 from services.identity.api import ROUTERS, RULES
 from services.identity.api.edge import Edge
 from services.identity.api.faults import IdentityFaults
@@ -81,6 +86,17 @@ def bootstrap(surroundings: Surroundings, wanted: Bootstrap) -> None:
         surroundings.bus.tell(TokenRevoked(revocation=revocation))
 
 
+@contextmanager
+def signing_keys(settings_file: Path) -> Iterator[Keyring]:
+    """The keys of a cloud, running or not, for its operator."""
+    settings, platform = IdentitySettings.read(settings_file), PlatformSettings.read(settings_file)
+    database = _database(settings)
+    try:
+        yield _keyring(settings, database, platform.bus_key.get_secret_value())
+    finally:
+        database.close()
+
+
 def keep_house(kit: Kit) -> None:
     """Replace an old signing key; forget what no token outlives and failures that have been waited out."""
     now = utc_now()
@@ -99,8 +115,7 @@ def _database(settings: IdentitySettings) -> Database:
 
 def _kit(surroundings: Surroundings, settings: IdentitySettings, database: Database) -> Kit:
     secret = surroundings.platform.bus_key.get_secret_value()
-    kept_for = timedelta(seconds=settings.token_lifetime_s + settings.expired_grace_s)
-    keyring = Keyring(database, Seal(secret), kept_for=kept_for)
+    keyring = _keyring(settings, database, secret)
     keyring.prepare(max_age=timedelta(days=settings.key_max_age_days))
     passwords = _passwords(settings)
     return Kit(
@@ -119,6 +134,11 @@ def _kit(surroundings: Surroundings, settings: IdentitySettings, database: Datab
         keyring=keyring,
         verifier=OwnVerifier(database, keyring),
     )
+
+
+def _keyring(settings: IdentitySettings, database: Database, secret: str) -> Keyring:
+    kept_for = timedelta(seconds=settings.token_lifetime_s + settings.expired_grace_s)
+    return Keyring(database, Seal(secret), kept_for=kept_for)
 
 
 def _passwords(settings: IdentitySettings) -> Passwords:
@@ -144,13 +164,14 @@ def _password_rules(settings: IdentitySettings) -> PasswordRules:
 
 
 def _app(kit: Kit) -> ASGIApp:
-    faults = IdentityFaults(kit.url, ROUTERS)
+    faults = IdentityFaults(kit.url)
+    routes = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
     return create_app(
         Service(
             name="identity",
             routers=ROUTERS,
             faults=faults,
-            state={"kit": kit, "paths": [route.path for route in faults.routes], "verifier": kit.verifier},
+            state={"kit": kit, "paths": [route.path for route in routes], "verifier": kit.verifier},
             probes={"database": kit.database.ping},
             audit=Audit("identity", kit.bus, IdentityActivity),
             remarks={"policy": lambda: probe(kit.policy)},

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
+from json import dumps
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -16,6 +18,7 @@ from common.http.client import ServiceClient, TokenSource, Voucher
 from common.process import Surroundings
 
 PIECE_BYTES = 1 << 20
+LONGEST_UPLOAD_S = 3600.0
 
 
 class ImageFacts(BaseModel):
@@ -41,10 +44,12 @@ class ImageFacts(BaseModel):
     os_hidden: bool = False
     tags: tuple[str, ...] = ()
     properties: dict[str, str] = {}
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
     direct_url: str | None = None  # only services are told
 
 
-_OWN = frozenset(ImageFacts.model_fields) | {"created_at", "updated_at", "self", "file", "schema", "stores"}
+_OWN = frozenset(ImageFacts.model_fields) | {"self", "file", "schema", "stores"}
 
 
 class ImageClient(ServiceClient):
@@ -81,6 +86,40 @@ class ImageClient(ServiceClient):
         if url.scheme != "file" or path.name != str(facts.id) or not os.access(path, os.R_OK):
             return None
         return path if path.stat().st_size == facts.size else None
+
+    def status(self, image_id: UUID | str) -> str:
+        """NotFound"""
+        return self.show(image_id).status
+
+    def create(self, body: dict[str, Any], token: str | None = None) -> ImageFacts:
+        """An image without bytes, of the token's owner.  InvalidInput, Forbidden, TooLarge"""
+        return facts_of(self.request("POST", "/v2/images", token=token, json=body).json())
+
+    def share(self, image_id: UUID | str, project_id: str, token: str | None = None) -> None:
+        """Show the image to another project."""
+        self.request("POST", f"/v2/images/{image_id}/members", token=token, json={"member": project_id})
+
+    def upload(self, image_id: UUID | str, pieces: Iterator[bytes], size: int) -> None:
+        """Give a queued image its bytes; it is active afterwards.  NotFound, Conflict, TooLarge"""
+        headers = {"content-type": "application/octet-stream", "content-length": str(size)}
+        self.request(
+            "PUT", f"/v2/images/{image_id}/file", headers=headers, content=pieces, timeout=(5, LONGEST_UPLOAD_S, 60, 5)
+        )
+
+    def change(self, image_id: UUID | str, steps: list[dict[str, Any]], token: str | None = None) -> ImageFacts:
+        """Apply a JSON patch.  NotFound, Forbidden, InvalidInput"""
+        headers = {"content-type": "application/openstack-images-v2.1-json-patch"}
+        path = f"/v2/images/{image_id}"
+        return facts_of(self.request("PATCH", path, token=token, headers=headers, content=dumps(steps)).json())
+
+    def remove(self, image_id: UUID | str, token: str | None = None) -> None:
+        """NotFound, Forbidden"""
+        self.request("DELETE", f"/v2/images/{image_id}", token=token)
+
+    def find(self, token: str | None = None, **filters: str) -> list[ImageFacts]:
+        """One page of images, the newest first unless the filters say otherwise."""
+        answer = self.request("GET", "/v2/images", token=token, params=filters).json()
+        return [facts_of(body) for body in answer["images"]]
 
 
 def facts_of(body: dict[str, Any]) -> ImageFacts:

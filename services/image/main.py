@@ -21,6 +21,7 @@ from common.process import Part, Surroundings
 from common.saga.engine import Pace, SagaEngine
 from services.identity.client import verifier_for
 from services.image.api import image_data
+from services.image.api.caching import tend
 from services.image.api.faults import ImageFaults
 from services.image.api.kit import Kit
 from services.image.api.policy import RULES
@@ -30,7 +31,12 @@ from services.image.contract import ImageActivity
 from services.image.db.metadata_definitions import Definitions
 from services.image.db.tables import SAGAS as SAGA_TABLES
 from services.image.db.tables import ImageTable
+from services.image.drivers.certificates.signatures import Certificates
+from services.image.drivers.convert.conversions import Converter
 from services.image.drivers.inspect.inspector import Inspector
+from services.image.drivers.store.cache import BytesCache
+from services.image.drivers.store.files import FileStore
+from services.image.drivers.store.store import Store
 from services.image.drivers.store.stores import Stores
 from services.image.drivers.web.downloads import WebDownloads
 from services.image.sagas import kit as work
@@ -45,15 +51,24 @@ def build(surroundings: Surroundings) -> Part:
     kit = build_kit(settings, surroundings, inspector)
     verifier, keys = verifier_for(surroundings)
     engine = build_engine(kit)
-    kit = replace(kit, nudge=engine.nudge)
+    caching = Periodic("image-cache", lambda: tend(kit), every_s=settings.sweep_every_s)
+    kit = replace(kit, nudge=engine.nudge, cache_nudge=caching.nudge)
     alone = surroundings.platform.bus_url.startswith("memory:")  # then no other process works on this database
     sweeping = Periodic("image-sweep", lambda: sweep(kit), every_s=settings.sweep_every_s)
     return Part(
         name="image",
         app=build_app(kit, verifier, public_url=surroundings.platform.public_url),
         listen=settings.listen,
-        starts=(keys.start, sweeping.start, lambda: engine.start(alone=alone)),
-        stops=(engine.stop, sweeping.stop, keys.stop, kit.threads.shutdown, inspector.close, kit.database.close),
+        starts=(keys.start, sweeping.start, caching.start, lambda: engine.start(alone=alone)),
+        stops=(
+            engine.stop,
+            sweeping.stop,
+            caching.stop,
+            keys.stop,
+            kit.threads.shutdown,
+            inspector.close,
+            kit.database.close,
+        ),
     )
 
 
@@ -69,30 +84,47 @@ def build_kit(settings: ImageSettings, surroundings: Surroundings, inspector: In
         settings=settings,
         public_url=f"{surroundings.platform.public_url}/image",
         database=_database(settings),
-        stores=Stores("file", {"file": settings.store, **settings.more_stores}),
+        stores=_stores(settings, surroundings.platform.cloud_id),
         inspector=inspector,
+        certificates=Certificates(settings.certificates) if settings.verify_signatures else None,
         policy=policy_of(surroundings.platform.policy_file, "image", RULES),
         bus=surroundings.bus,
+        cache=BytesCache(settings.store / "cached") if settings.cache_bytes else None,
         threads=ThreadPoolExecutor(settings.upload_threads, thread_name_prefix="image-bytes"),
     )
 
 
+def _stores(settings: ImageSettings, cloud_id: str) -> Stores:
+    others: dict[str, Store] = {name: FileStore(directory) for name, directory in settings.more_stores.items()}
+    if settings.s3_stores:
+        from services.image.drivers.store.s3 import S3Store  # only here: boto3 costs every process some 20 MiB
+
+        others |= {name: S3Store(at, prefix=f"{at.prefix}{cloud_id}/") for name, at in settings.s3_stores.items()}
+    return Stores(FileStore(settings.store), others, default_id=settings.default_store, weights=settings.store_weights)
+
+
 def build_engine(kit: Kit) -> SagaEngine:
     """Does the imports; several processes share them."""
+    worker, pace = f"{socket.gethostname()}:{os.getpid()}", Pace(threads=kit.settings.import_threads, poll_s=5)
+    return SagaEngine(kit.database, SAGA_TABLES, SAGAS, build_tools(kit), worker=worker, pace=pace)
+
+
+def build_tools(kit: Kit) -> work.Kit:
+    """What imports work with."""
     settings = kit.settings
     downloads = WebDownloads(
         rules=settings.web_rules(), most_bytes=settings.max_image_bytes, most_s=settings.web_download_s
     )
-    tools = work.Kit(
+    return work.Kit(
         settings=settings,
         database=kit.database,
         stores=kit.stores,
         inspector=kit.inspector,
         downloads=downloads,
+        converter=Converter(most_bytes=settings.max_image_bytes, most_s=settings.conversion_s),
+        certificates=kit.certificates,
         bus=kit.bus,
     )
-    worker, pace = f"{socket.gethostname()}:{os.getpid()}", Pace(threads=settings.import_threads, poll_s=5)
-    return SagaEngine(kit.database, SAGA_TABLES, SAGAS, tools, worker=worker, pace=pace)
 
 
 def _database(settings: ImageSettings) -> Database:
@@ -113,7 +145,7 @@ def build_app(kit: Kit, verifier: TokenVerifier, *, public_url: str) -> FastAPI:
             state={"kit": kit, "verifier": verifier},
             probes={"database": kit.database.ping, "store": kit.stores.probe},
             audit=Audit("image", kit.bus, ImageActivity),
-            remarks={"policy": lambda: probe(kit.policy)},
+            remarks={"policy": lambda: probe(kit.policy), "stores": kit.stores.complain},
             limits=Limits(streamed=image_data.carries_bytes),
         )
     )

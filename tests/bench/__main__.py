@@ -10,12 +10,27 @@ import os
 import tempfile
 from pathlib import Path
 
-from tests.bench import boots, bytes_moved, identity, memory, reads, scheduling, start
+from tests.bench import (
+    actions,
+    boots,
+    bytes_moved,
+    consoles,
+    identity,
+    images,
+    memory,
+    reads,
+    scheduling,
+    snapshots,
+    start,
+)
 from tests.bench.report import Figure, show
 from tests.conftest import ROOT
 from tests.harness.clouds import distributed, embedded
 
-PARTS = ("identity", "large-identity", "reads", "scale", "boots", "bytes", "scheduling", "memory", "start")
+PARTS = (
+    *("identity", "large-identity", "large-images", "reads", "many-servers", "actions", "scale", "boots", "bytes"),
+    *("snapshots", "consoles", "scheduling", "memory", "start"),
+)
 
 
 def main() -> None:
@@ -37,22 +52,28 @@ def keep_bytecode() -> None:
 
 def measure(folder: Path, wanted: set[str]) -> list[Figure]:
     figures: list[Figure] = []
-    if wanted & {"identity", "boots", "bytes", "memory", "start"}:
+    if wanted & {"identity", "boots", "bytes", "snapshots", "memory", "start"}:
         with embedded(folder / "real") as cloud:
             figures += identity.measure(cloud) if "identity" in wanted else []
             figures += memory.measure(cloud) if "memory" in wanted else []
-            figures += boots.measure(cloud) if "boots" in wanted else []
+            figures += boots.measure(cloud) + boots.measure_first(cloud) if "boots" in wanted else []
             figures += bytes_moved.measure(cloud, folder) if "bytes" in wanted else []
+            figures += snapshots.measure(cloud, folder) if "snapshots" in wanted else []
             figures += start.measure(cloud) if "start" in wanted else []
-    if wanted & {"reads", "scale"}:
-        with embedded(
-            folder / "simulated", PILEUS_AGENT_DRIVER="simulated", PILEUS_AGENT_SIMULATED_HOSTS="10"
-        ) as cloud:
+    if wanted & {"reads", "actions", "many-servers", "scale"}:
+        with embedded(folder / "simulated", **reads.SIMULATED) as cloud:
             figures += boots.measure_many(cloud) if "scale" in wanted else []
-            figures += reads.measure(cloud) if "reads" in wanted else []
+            figures += actions.measure(cloud) if "actions" in wanted else []
+            figures += reads.measure(cloud) if wanted & {"reads", "many-servers"} else []
+            figures += reads.measure_behind(cloud) if "many-servers" in wanted else []
     if "large-identity" in wanted:
         with embedded(folder / "large", PILEUS_AGENT_DRIVER="simulated") as cloud:
             figures += identity.measure_large(cloud)
+    if "large-images" in wanted:
+        with embedded(folder / "images", PILEUS_AGENT_DRIVER="simulated") as cloud:
+            figures += images.measure(cloud)
+    if "consoles" in wanted:
+        figures += consoles.measure()
     if "scheduling" in wanted:
         figures += scheduling.measure(folder)
     if "memory" in wanted:

@@ -8,7 +8,7 @@ from tests.bench.report import Figure, told, within
 from tests.harness.clouds import Cloud
 from tests.harness.waiting import until
 
-OWN = ("identity", "image", "compute-api", "compute-worker", "gateway", "agent")
+OWN = ("identity", "image", "compute-api", "placement-api", "compute-console", "compute-worker", "gateway", "agent")
 
 
 def measure(cloud: Cloud) -> list[Figure]:

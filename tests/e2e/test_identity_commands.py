@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import os
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from services.identity.core.totp import STEP_S, passcode
 from tests.harness.clouds import Cloud
 from tests.harness.openstack_shell import Shell, shell_of
 
@@ -226,3 +233,119 @@ def test_tokens(admin: Shell) -> None:
     issued = admin.json("token issue")
     admin("token revoke", issued["id"])
     assert admin.refused("token revoke", issued["id"])
+
+
+# ---------------------------------------------------------------- ways to log in
+
+
+@dataclass
+class Somebody:
+    """A new member of a new project, and the options by which the command finds the cloud and the two."""
+
+    user_id: str
+    project_id: str
+    name: str
+    url: str
+    password: str = "a-secret"
+
+    @property
+    def place(self) -> dict[str, str]:
+        return {"OS_AUTH_URL": self.url, "OS_IDENTITY_API_VERSION": "3"}
+
+    @property
+    def user(self) -> dict[str, str]:
+        return self.place | {"OS_USERNAME": self.name, "OS_USER_DOMAIN_ID": "default"}
+
+    @property
+    def project(self) -> dict[str, str]:
+        return {"OS_PROJECT_ID": self.project_id}
+
+
+@pytest.fixture
+def somebody(admin: Shell, cloud: Cloud, name: str) -> Iterator[Somebody]:
+    project = admin.json("project create", name)
+    user = admin.json("user create --domain default --password a-secret", name)
+    admin("role add --user", user["id"], "--project", project["id"], "member")
+    yield Somebody(user["id"], project["id"], name, f"{cloud.url}/identity/v3")
+    admin("user delete", user["id"])
+    admin("project delete", project["id"])
+
+
+def a_seed(admin: Shell, somebody: Somebody) -> bytes:
+    seed = os.urandom(20)
+    written = base64.b32encode(seed).decode()
+    admin("credential create --type totp --project", somebody.project_id, somebody.user_id, written)
+    return seed
+
+
+def code(seed: bytes) -> str:
+    return passcode(seed, int(time.time()) // STEP_S)
+
+
+def test_a_token_logs_in(cloud: Cloud, somebody: Somebody) -> None:
+    with shell_of(cloud, "", **somebody.user, OS_PASSWORD=somebody.password) as first:
+        token = first.json("token issue")
+    assert token["user_id"] == somebody.user_id and not token.get("project_id")
+
+    with shell_of(cloud, "", **somebody.place, **somebody.project, OS_AUTH_TYPE="v3token", OS_TOKEN=token["id"]) as own:
+        assert own.json("token issue")["project_id"] == somebody.project_id
+        assert own.json("server list") == []
+
+
+def test_a_passcode_logs_in(cloud: Cloud, admin: Shell, somebody: Somebody) -> None:
+    seed = a_seed(admin, somebody)
+    login = somebody.user | somebody.project | {"OS_AUTH_TYPE": "v3totp"}
+
+    with shell_of(cloud, "", **login, OS_PASSCODE=code(seed)) as own:
+        assert own.json("token issue")["user_id"] == somebody.user_id
+        assert "401" in own.refused("token issue"), "a passcode is good once"
+
+
+def test_a_password_and_a_passcode_log_in_by_a_receipt(
+    cloud: Cloud, admin: Shell, somebody: Somebody, tmp_path: Path
+) -> None:
+    seed = a_seed(admin, somebody)
+    admin("user set --enable-multi-factor-auth --multi-factor-auth-rule password,totp", somebody.user_id)
+    with shell_of(cloud, "", **somebody.user, **somebody.project, OS_PASSWORD=somebody.password) as alone:
+        assert "Not all required auth rules were satisfied" in alone.refused("token issue")
+    where = {"auth_url": somebody.url, "project_id": somebody.project_id}
+    who = {"username": somebody.name, "user_domain_id": "default", "password": somebody.password}
+    entry = {
+        "auth_type": "v3multifactor",
+        "auth_methods": ["v3password", "v3totp"],
+        "auth": where | who | {"passcode": code(seed)},
+        "identity_api_version": "3",
+        "region_name": "RegionOne",
+    }
+    file = tmp_path / "clouds.yaml"
+    file.write_text(json.dumps({"clouds": {"mine": entry}}))  # JSON is YAML
+
+    with shell_of(cloud, "mine", OS_CLIENT_CONFIG_FILE=str(file)) as own:
+        assert own.json("token issue")["user_id"] == somebody.user_id
+
+
+def test_a_trust_lets_its_trustee_act_in_the_trustor_s_name(cloud: Cloud, admin: Shell, somebody: Somebody) -> None:
+    eve = admin.json("user create --domain default --password eve-secret", f"{somebody.name}-eve")
+    member = admin.json("role show", "member")["id"]
+    given = ("--project", somebody.project_id, "--role", member, "--impersonate", somebody.user_id, eve["id"])
+    with shell_of(cloud, "", **somebody.user, **somebody.project, OS_PASSWORD=somebody.password) as trustor:
+        trust = trustor.json("trust create", *given)["id"]
+    login = somebody.place | {"OS_USERNAME": f"{somebody.name}-eve", "OS_USER_DOMAIN_ID": "default"}
+
+    with shell_of(cloud, "", **login, OS_PASSWORD="eve-secret", OS_TRUST_ID=trust) as own:
+        issued = own.json("token issue")
+        assert (issued["user_id"], issued["project_id"]) == (somebody.user_id, somebody.project_id)
+        assert own.json("server list") == []
+        assert own.refused("application credential create more"), "it gets hold of no more than it was given"
+    admin("user delete", eve["id"])
+
+
+def test_consumers(admin: Shell) -> None:
+    made = admin.json("consumer create --description first")
+    assert made["secret"] and made["id"] in names(admin.json("consumer list"), "ID")
+
+    admin("consumer set --description second", made["id"])
+
+    assert admin.json("consumer show", made["id"])["description"] == "second"
+    admin("consumer delete", made["id"])
+    assert made["id"] not in names(admin.json("consumer list"), "ID")

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from common.db.database import Database
 from tests.harness.clouds import Cloud
+from tests.harness.files import files_below
 from tests.harness.waiting import until
 
 
@@ -82,12 +83,12 @@ class Agreement:
     def _files_without(self, living: set[UUID]) -> list[str]:
         """Disks and console logs below the data directory that belong to no server."""
         left = []
-        for path in self.cloud.data.rglob("*"):
+        for path in files_below(self.cloud.data):
             try:
                 owner = UUID(path.name.split(".")[0])
             except ValueError:
                 continue
-            if owner not in living and "images" not in path.parts and path.is_file():
+            if owner not in living and "images" not in path.parts:
                 left.append(path.name)
         return left
 

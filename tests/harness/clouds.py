@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ class Cloud:
     data: Path
     listen: str
     is_distributed: bool
+    environment: dict[str, str] = field(default_factory=dict)  # of its processes: PILEUS_… options
 
     @property
     def url(self) -> str:
@@ -55,9 +56,12 @@ class Cloud:
     def clouds_file(self) -> Path:
         return self.data / "clouds.yaml"
 
-    def pileus(self, verb: str, *arguments: str, check: bool = True, environment: dict[str, str] | None = None) -> str:
+    def pileus(self, verb: str, *arguments: str, check: bool = True) -> str:
         command = (str(BIN / "pileus"), verb, "--data", str(self.data), *arguments)
-        return run(*command, check=check, environment=environment)
+        return run(*command, check=check, environment=self.environment)
+
+    def pileus_image(self, verb: str, *arguments: str) -> str:
+        return run(str(BIN / "pileus"), "image", verb, "--data", str(self.data), *arguments)
 
     def openstack(self, *arguments: str, cloud: str = "pileus", check: bool = True) -> str:
         """The unmodified client, as an ordinary member unless `cloud` says otherwise."""
@@ -73,12 +77,13 @@ class Cloud:
     def pids(self) -> dict[str, int]:
         """Process name -> pid, of those that live."""
         files = [*self.data.glob("run/*.pid"), *self.data.glob("pileus.pid")]
-        found = {file.stem: int(file.read_text().split()[0]) for file in files}
-        return {name: pid for name, pid in found.items() if Path(f"/proc/{pid}").exists()}
+        found = {file.stem: pid_in(file) for file in files}
+        return {name: pid for name, pid in found.items() if pid and Path(f"/proc/{pid}").exists()}
 
     def kill(self, name: str) -> int:
         """kill -9 one process; its pid."""
-        pid = self.pids()[name]
+        pid = until(lambda: self.pids().get(name), what=f"the process {name}")
+        assert pid is not None
         os.kill(pid, signal.SIGKILL)
         until(lambda: not Path(f"/proc/{pid}/exe").exists(), what=f"the end of {name}")
         return pid
@@ -86,13 +91,17 @@ class Cloud:
     def domains(self) -> dict[str, str]:
         """UUID -> name of this cloud's libvirt domains, running or not."""
         cloud_id = self.cloud_id()
-        names = run("virsh", "-q", "-c", "qemu:///system", "list", "--all", "--name").split()
+        names = self.virsh("list", "--all", "--name").split()
         ours = {}
         for name in names:
-            described = run("virsh", "-q", "-c", "qemu:///system", "dumpxml", name, check=False)
+            described = self.virsh("dumpxml", name, check=False)
             if cloud_id in described:
                 ours[described.split("<uuid>")[1].split("<")[0]] = name
         return ours
+
+    def virsh(self, *command: str, check: bool = True) -> str:
+        uri = self.environment.get("PILEUS_AGENT_LIBVIRT_URI", "qemu:///system")
+        return run("virsh", "-q", "-c", uri, *command, check=check)
 
     def cloud_id(self) -> str:
         for line in (self.data / "pileus.toml").read_text().splitlines():
@@ -101,25 +110,33 @@ class Cloud:
         raise AssertionError("pileus.toml names no cloud_id")
 
 
+def pid_in(file: Path) -> int | None:
+    """None while the process that it names is being replaced."""
+    try:
+        return int(file.read_text().split()[0])
+    except (OSError, IndexError):
+        return None
+
+
 @contextmanager
 def embedded(data: Path, **environment: str) -> Iterator[Cloud]:
     """A cloud in one process; `environment` are options such as PILEUS_AGENT_DRIVER."""
-    cloud = Cloud(data, f"127.0.0.1:{free_port()}", is_distributed=False)
+    cloud = Cloud(data, f"127.0.0.1:{free_port()}", False, environment)
     try:
-        cloud.pileus("up", "--listen", cloud.listen, "--detach", environment=environment)
+        cloud.pileus("up", "--listen", cloud.listen, "--detach")
         yield cloud
     finally:
         put_away(cloud)
 
 
 @contextmanager
-def distributed(data: Path, *options: str) -> Iterator[Cloud]:
+def distributed(data: Path, *options: str, **environment: str) -> Iterator[Cloud]:
     """A cloud of separate processes on RabbitMQ and PostgreSQL; one libvirt host and one simulated."""
     port = free_port()
-    cloud = Cloud(data, f"127.0.0.1:{port}", is_distributed=True)
+    cloud = Cloud(data, f"127.0.0.1:{port}", True, environment)
     try:
         command = (str(BIN / "pileus"), "distributed", "up", "--data", str(data), "--port", str(port), *options)
-        run(*command)
+        run(*command, environment=environment)
         yield cloud
     finally:
         put_away(cloud)

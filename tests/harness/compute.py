@@ -14,7 +14,7 @@ from sqlalchemy import insert, select, update
 
 from common.bus.memory import MemoryBus
 from common.db.database import Database
-from common.errors import NotFound
+from common.errors import Conflict, NotFound
 from common.saga.engine import Pace, SagaEngine
 from common.saga.saga import Saga
 from common.saga.store import Sagas
@@ -26,37 +26,78 @@ from services.compute.agent.host import Host
 from services.compute.agent.images import HostImages
 from services.compute.agent.presence import Presence
 from services.compute.contract import HOST_QUEUE, WORKER_QUEUE
+from services.compute.core.local_disks import device_names, disks_of
 from services.compute.core.placement import Ratios
 from services.compute.core.states import VmState
-from services.compute.db.claims import needs_meanwhile
+from services.compute.db.claims import demands_meanwhile, larger
 from services.compute.db.hosts import Hosts
+from services.compute.db.migration_records import OPEN
 from services.compute.db.placement_tables import AllocationRow, InventoryRow, ProviderRow
 from services.compute.db.tables import SAGAS as SAGA_TABLES
-from services.compute.db.tables import ServerRow, ServiceRow
+from services.compute.db.tables import MigrationRow, ServerRow, ServiceRow
 from services.compute.drivers.images import ImageCache
 from services.compute.drivers.simulated import SimulatedHypervisor, SimulatedOptions
 from services.compute.sagas import BOOT_SERVER, SAGAS, BootServer
 from services.compute.sagas.kit import Kit, Rules
 from services.compute.worker.answers import Worker
 from services.compute.worker.answers import handlers as worker_handlers
+from services.image.client import ImageFacts
 from tests.harness.clock import Clock
 
 IMAGE_BYTES = b"not much of a disk" * 100
 FLAVOR: Mapping[str, Any] = {
-    "id": "1", "name": "m1.tiny", "vcpus": 1, "memory_mib": 512, "root_gib": 1, "ephemeral_gib": 0, "swap_mib": 0,
+    "id": "1", "name": "m1.tiny", "vcpus": 1, "memory_mib": 512, "root_gib": 1, "ephemeral_gib": 1, "swap_mib": 512,
     "extra_specs": {},
 }  # fmt: skip
 
 
-class OneImage:
-    """An image service with one image."""
+@dataclass
+class Gallery:
+    """An image service: every image that a server was made from, and those that a test makes, with their bytes."""
+
+    made: dict[UUID, ImageFacts] = field(default_factory=dict)
+    contents: dict[UUID, bytes] = field(default_factory=dict)
+
+    def make(self, **changes: Any) -> UUID:
+        """Queued, as it is when a snapshot was asked for."""
+        given = {"id": uuid4(), "status": "queued", "visibility": "private", "owner": "p", "disk_format": "qcow2"}
+        image = ImageFacts.model_validate(given | changes)
+        self.made[image.id] = image
+        return image.id
 
     @contextmanager
     def download(self, image_id: UUID) -> Iterator[Iterator[bytes]]:
-        yield iter([IMAGE_BYTES])
+        yield iter([self.contents.get(image_id, IMAGE_BYTES)])
 
     def local_path(self, image_id: UUID) -> Path | None:
         return None
+
+    def show(self, image_id: UUID | str) -> ImageFacts:
+        if (found := self.made.get(UUID(str(image_id)))) is None:
+            raise NotFound(f"No image found with ID {image_id}")
+        return found
+
+    def status(self, image_id: UUID) -> str:
+        return self.show(image_id).status
+
+    def upload(self, image_id: UUID, pieces: Iterator[bytes], size: int) -> None:
+        image, content = self.show(image_id), b"".join(pieces)
+        if image.status != "queued":
+            raise Conflict("It has its bytes already")
+        assert len(content) == size
+        known = {"status": "active", "size": size, "os_hash_value": hashlib.sha512(content).hexdigest()}
+        self.made[image_id], self.contents[image_id] = image.model_copy(update=known), content
+
+    def remove(self, image_id: UUID | str) -> None:
+        del self.made[self.show(image_id).id]
+
+    def find(self, **filters: str) -> list[ImageFacts]:
+        wanted = {name: filters.get(name) for name in ("backup_type", "instance_uuid", "image_type")}
+        return [
+            one
+            for one in reversed(self.made.values())
+            if one.owner == filters["owner"] and {name: one.properties.get(name) for name in wanted} == wanted
+        ]
 
 
 @dataclass
@@ -67,18 +108,21 @@ class ComputeWorld:
     database: Database
     host_names: tuple[str, ...] = ("sim-1", "sim-2", "sim-3")
     memory_mib: int = 16384
+    pcpus: int = 0  # of each host, for guests that have processors of their own
     tables: SagaTables = SAGA_TABLES
+    refuses_who_was_overtaken: bool = True
     clock: Clock = field(default_factory=Clock)
     bus: MemoryBus = field(default_factory=MemoryBus)
     rules: Rules = field(default_factory=Rules)
     hosts: dict[str, SimulatedHypervisor] = field(default_factory=dict)
+    gallery: Gallery = field(default_factory=Gallery)
 
     def __post_init__(self) -> None:
-        self.kit = Kit(self.database, self.bus, self.rules, self.clock.now)
+        self.kit = Kit(self.database, self.bus, self.rules, self.clock.now, self.gallery)
         self.changes = Changes(self.bus, now=self.clock.now)
         self.clock.listeners.append(self.beat)
         images = HostImages(
-            ImageCache(self.directory / "images"), OneImage(), forget_token=lambda: None, max_bytes=1 << 30
+            ImageCache(self.directory / "images"), self.gallery, forget_token=lambda: None, max_bytes=1 << 30
         )
         self.engine = self._engine()
         worker = Worker(self.kit, self.engine, Ratios(), "nova")
@@ -86,7 +130,9 @@ class ComputeWorld:
         self.presences = [self._host(name, images) for name in self.host_names]
 
     def _host(self, name: str, images: HostImages) -> Presence:
-        options = SimulatedOptions(host=name, memory_mib=self.memory_mib)
+        options = SimulatedOptions(
+            host=name, memory_mib=self.memory_mib, pcpus=self.pcpus, copies=self.directory / "copies"
+        )
         self.hosts[name] = SimulatedHypervisor(options)
         host = Host(name, self.hosts[name], images)
         self.bus.serve(f"{HOST_QUEUE}.{name}", agent_handlers.bound(host), threads=4)
@@ -178,19 +224,29 @@ class ComputeWorld:
                 found.setdefault(row.consumer_id, {}).setdefault(host, {})[row.resource_class] = row.used
         return found
 
+    def has_its_disks(self, server_id: UUID) -> bool:
+        """Whether its guest has those that its flavor says."""
+        server = self.server(server_id)
+        expected = ["vda", *device_names(disks_of(server.flavor, server.local_disks)).values()]
+        return [disk.name for disk in self.hosts[server.host or ""].diagnose(server_id).disks] == expected
+
     def disagreements(self) -> list[str]:
         guests, claims = self.guests(), self.claims()
         with self.database.reading() as session:
             servers = {row.id: row for row in session.scalars(select(ServerRow))}
         wrong = [f"guest of {one} without server" for one in guests if one not in servers]
         wrong += [f"claim of {one} without server" for one in claims if one not in servers]
+        wrong += [f"image {one.id} left {one.status}" for one in self.gallery.made.values() if one.status != "active"]
+        wrong += [f"copy {path.name} left" for path in (self.directory / "copies").glob("*")]
+        wrong += self._wrong_moves(servers)
         for server in servers.values():
             wrong += self._wrong_with(server, guests.get(server.id, []), claims.get(server.id, {}))
         return wrong + self._wrong_sums()
 
     def _wrong_with(self, server: ServerRow, guests: list[str], claims: dict[str, dict[str, int]]) -> list[str]:
         is_placed = server.host is not None and server.deleted_at is None
-        expected = {server.host: dict(needs_meanwhile(server.flavor, server.before))} if is_placed else {}
+        demands = demands_meanwhile(server.flavor, server.before, server.image.get("properties") or {})
+        expected = {server.host: larger([one.resources for one in demands])} if is_placed else {}
         checks = {
             "is undergoing something": server.task_state is not None or server.vm_state == VmState.BUILDING,
             "keeps its password": server.admin_password is not None,
@@ -203,6 +259,16 @@ class ComputeWorld:
             actual = self.hosts[guests[0]].state(server.id)
             checks[f"has power state {server.power_state} instead of {actual}"] = server.power_state != actual
         return [f"server {server.vm_state} {what}" for what, is_so in checks.items() if is_so]
+
+    def _wrong_moves(self, servers: dict[UUID, ServerRow]) -> list[str]:
+        """A move that is not over belongs to a server that may still go back."""
+        with self.database.reading() as session:
+            rows = session.execute(select(MigrationRow.server_id, MigrationRow.status)).all()
+        return [
+            f"move of a server that is {servers[row.server_id].vm_state} is {row.status}"
+            for row in rows
+            if row.status in OPEN and servers[row.server_id].vm_state != VmState.RESIZED
+        ]
 
     def _wrong_sums(self) -> list[str]:
         with self.database.reading() as session:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from common.clock import utc_now
 from common.db.database import Database
@@ -81,6 +82,16 @@ class PlacementContract:
 
         assert held == {("a", "VCPU"): 2, ("a", "MEMORY_MB"): 2048, ("a", "DISK_GB"): 10}
         assert set(used(database).values()) == {0}
+
+    def test_disk_that_cached_images_take_is_no_servers(self, database: Database) -> None:
+        facts = some_facts("a", disk_gib=100)
+        register(database, facts)
+        assert candidates(database, a_wish(disk_gib=95))
+
+        register(database, facts.model_copy(update={"disk_reserved_gib": 10}))
+
+        assert not candidates(database, a_wish(disk_gib=95))
+        assert candidates(database, a_wish(disk_gib=90))
 
     def test_who_has_not_seen_the_newest_generation_gets_nothing(self, database: Database) -> None:
         register(database, some_facts("a"))
@@ -161,6 +172,19 @@ class PlacementContract:
             row = session.get(InventoryRow, (first, "VCPU"))
             assert row is not None and (row.total, row.used, row.allocation_ratio) == (10, 3, 2.0)
 
+    def test_processors_that_a_host_does_not_keep_any_more_are_kept_by_who_has_them(self, database: Database) -> None:
+        for host in ("a", "b"):
+            register(database, some_facts(host).model_copy(update={"vcpus": 4, "pcpus": 4}))
+        wish = replace(a_wish(), resources={"PCPU": 3})
+        chosen = next(one for one in candidates(database, wish) if one.host == "a")
+        claim(database, wish, chosen)
+
+        for host in ("a", "b"):
+            register(database, some_facts(host))
+
+        assert candidates(database, replace(a_wish(), resources={"PCPU": 1})) == []
+        assert {key: amount for key, amount in used(database).items() if key[1] == "PCPU"} == {("a", "PCPU"): 3}
+
     def test_traits_of_the_agent_come_and_go_and_those_of_an_operator_stay(self, database: Database) -> None:
         provider_id = register(database, some_facts("a", traits=["HW_CPU_X86_AVX", "HW_CPU_X86_VMX"]))
         with database.transaction() as session:
@@ -188,7 +212,7 @@ class PlacementContract:
         for _ in range(20):
             wish = a_random_wish(chance)
             with database.reading() as session:
-                views = Placement(session).views(seen_after=SEEN_AFTER)
+                views = Placement(session).views(wish, seen_after=SEEN_AFTER)
             assert {one.host for one in candidates(database, wish)} == {one.name for one in passing(views, wish)}
 
 
@@ -208,12 +232,16 @@ def a_random_host(database: Database, chance: random.Random, name: str) -> None:
         }
         session.execute(update(ServiceRow).where(ServiceRow.host == name).values(**changes))
         taken = {"used": chance.choice([0, 1, 4]), "allocation_ratio": chance.choice([0.5, 1.0, 1.5])}
+        taken |= {"min_unit": chance.choice([1, 1, 1, 2]), "step_size": chance.choice([1, 1, 1, 2])}
         session.execute(update(InventoryRow).where(InventoryRow.provider_id == provider_id).values(**taken))
+        if chance.random() < 0.5:
+            card = {"resource_class": "CUSTOM_CARD", "total": 2, "max_unit": 2, "provider_id": provider_id}
+            session.execute(insert(InventoryRow), [card])
 
 
 def a_random_wish(chance: random.Random) -> Wish:
     some_hosts = frozenset(f"host-{chance.randrange(25)}" for _ in range(8))
-    return a_wish(
+    plain = a_wish(
         vcpus=chance.choice([0, 1, 2, 4]),
         memory_mib=chance.choice([0, 128, 1024]),
         disk_gib=chance.choice([0, 1, 5, 10]),
@@ -224,4 +252,6 @@ def a_random_wish(chance: random.Random) -> Wish:
         failed_hosts=some_hosts if chance.random() < 0.3 else frozenset(),
         beside=some_hosts if chance.random() < 0.2 else None,
         apart=some_hosts if chance.random() < 0.2 else frozenset(),
+        for_properties=some_hosts if chance.random() < 0.1 else None,
     )
+    return replace(plain, resources={**plain.resources, "CUSTOM_CARD": 2}) if chance.random() < 0.2 else plain

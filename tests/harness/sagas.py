@@ -42,6 +42,10 @@ class World(Protocol):
     @property
     def kit(self) -> Any: ...
 
+    @property
+    def refuses_who_was_overtaken(self) -> bool:
+        """Whether late work of a worker that was given up is refused, rather than found by reconciliation."""
+
     def reconcile(self) -> None:
         """What agents do now and then."""
 
@@ -61,7 +65,7 @@ class Trouble(StrEnum):
     HANG = "hang"  # the same for longer than the step may take
 
 
-MASKING = (Trouble.PAUSE, Trouble.HANG)  # late work of a worker that was given up is for reconciliation to find
+STALLS = (Trouble.PAUSE, Trouble.HANG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +92,23 @@ class Crash(BaseException):
 def prove(
     world: World,
     saga: Saga[Any],
-    params: BaseModel,
+    params: BaseModel | UUID,
     case: Case,
     *,
     resource_id: UUID | None = None,
     repaired: bool = False,
 ) -> str:
-    """The state that the saga ended in.  `repaired`: agreement is asked for only after reconciliation."""
+    """The state that the saga ended in.  `repaired`: agreement is asked for only after reconciliation.
+
+    `params` are those of a new saga, or the id of one that the service itself has started.
+    """
     trial = Trial(world, saga, case)
-    saga_id = trial.begin(params, resource_id or params.server_id)  # type: ignore[attr-defined]
+    if isinstance(params, UUID):
+        saga_id = params
+    else:
+        saga_id = trial.begin(params, resource_id or params.server_id)  # type: ignore[attr-defined]
     trial.run(saga_id)
-    if repaired or case.trouble in MASKING:
+    if repaired or (case.trouble in STALLS and not world.refuses_who_was_overtaken):
         world.reconcile()
     row = trial.row(saga_id)
     assert row.state not in UNFINISHED
@@ -123,9 +133,11 @@ class Trial:
     _workers: int = 0
     _troubled: dict[str, Saga[Any]] = field(default_factory=dict)
 
-    def begin(self, params: BaseModel, resource_id: UUID) -> UUID:
+    def __post_init__(self) -> None:
         self.has_struck = self.case.trouble is Trouble.NONE
         self._troubled = {self.saga.name: self._with_trouble()}
+
+    def begin(self, params: BaseModel, resource_id: UUID) -> UUID:
         with self.world.database.transaction() as session:
             return Sagas(session, self.world.tables).start(
                 self.saga, params, resource_id=resource_id, project_id="p", user_id="u", at=self.world.clock.now()
@@ -241,7 +253,7 @@ class Trial:
             raise HostFailed("A failing host for the test")
         if trouble is Trouble.LOST_REPLY:
             raise DeadlineExceeded("No answer, for the test")
-        return hang() if trouble in MASKING else work()
+        return hang() if trouble in STALLS else work()
 
     def _hang(self, run: Run[Any], work: Callable[[], Any]) -> Any:
         self._let_others_finish(run.id)

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from common.db.database import Database
 from common.db.types import Table
+from common.fencing import Fences
 from common.saga.engine import Pace, SagaEngine
 from common.saga.saga import LocalStep, Run, Saga, Step
 from common.saga.store import Sagas
@@ -58,6 +59,7 @@ class Shelves:
     trouble: dict[str, list[BaseException]] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    fences: Fences = field(default_factory=Fences)
 
     def meet(self, step: str) -> None:
         self.calls[step] += 1
@@ -71,12 +73,14 @@ def choose(run: Run[FillJar], kit: Shelves) -> str:
 
 
 def put(run: Run[FillJar], kit: Shelves) -> bool:
+    kit.fences.must_be_newest(run.params.jar_id)
     kit.meet("jar")
     kit.jars[run.params.jar_id] = run.results["shelf"]
     return True
 
 
 def take(run: Run[FillJar], kit: Shelves) -> None:
+    kit.fences.must_be_newest(run.params.jar_id)
     kit.meet("undo jar")
     kit.jars.pop(run.params.jar_id, None)
 
@@ -129,15 +133,22 @@ class ToyWorld:
     tables: SagaTables = TOY_TABLES
     clock: Clock = field(default_factory=Clock)
     kit: Shelves = field(default_factory=Shelves)
+    refuses_who_was_overtaken: bool = True
+    unread: dict[UUID, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         ToyTable.metadata.create_all(self.database.engine)
         self.engine = self.worker("first")
 
-    def worker(self, name: str) -> SagaEngine:
-        pace = Pace(threads=4, lease_s=LEASE_S)
+    def worker(self, name: str, *, poll_s: float = 1) -> SagaEngine:
+        pace = Pace(threads=4, lease_s=LEASE_S, poll_s=poll_s)
         sagas = {self.saga.name: self.saga}
-        return SagaEngine(self.database, TOY_TABLES, sagas, self.kit, worker=name, pace=pace, now=self.clock.now)
+        return SagaEngine(
+            self.database, TOY_TABLES, sagas, self.kit, worker=name, pace=pace, now=self.clock.now, unread=self.note
+        )
+
+    def note(self, session: Session, resource_id: UUID, why: str) -> None:
+        self.unread[resource_id] = why
 
     def begin(self, jar_id: UUID | None = None) -> UUID:
         jar = jar_id or uuid4()

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Column, Table
 
 from tests.interop.sets import Excused
 from tests.interop.tempest import Result
 
 SHOWN_LINES = 6
+COLUMNS = ("tests", "passed", "failed", "skipped", "of these without a reason")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +41,55 @@ class Report:
         nothing = [Result(self.name, "fail", "no test ran", 0)] if not self.results else []
         return nothing + [one for one in (*self.failed, *self.skipped) if self.reason(one) is None]
 
-    def reason(self, result: Result) -> str | None:
-        return next((one.reason for one in self.exceptions if re.search(one.tests, result.test)), None)
+    @property
+    def needless(self) -> list[str]:
+        """Expressions of `sets.toml` that excuse a test which passed, or none at all."""
+        return [
+            one.tests
+            for one in self.exceptions
+            if any(re.search(one.tests, each.test) for each in self.passed)
+            or not any(re.search(one.tests, each.test) for each in self.results)
+        ]
 
-    def show(self) -> None:
-        console = Console(width=160, highlight=False)
-        counts = f"{len(self.passed)} passed, {len(self.failed)} failed, {len(self.skipped)} skipped"
-        console.print(
-            f"\n[bold]{self.name}[/bold]: {counts} ({sum(one.seconds for one in self.results):.0f} s of tests)"
-        )
+    def reason(self, result: Result) -> str | None:
+        return next((one.reason for one in self.exceptions if one.excuses(result.test, result.told)), None)
+
+    def _line(self, one: Result) -> str:
+        return f"{'failed ' if one in self.failed else 'skipped'}  {_short(one.test)}"
+
+    def show(self, console: Console) -> None:
+        """Each reason with the tests that it is given for, then what has none and what Tempest told of it."""
+        console.print(f"\n[bold]{self.name}[/bold] ({sum(one.seconds for one in self.results):.0f} s of tests)")
+        excused: dict[str, list[Result]] = {}
         for one in (*self.failed, *self.skipped):
-            word = "failed " if one in self.failed else "skipped"
-            why = self.reason(one) or f"NO REASON GIVEN: {_end(one.told)}"
-            console.print(f"  {word} {escape(_short(one.test))}\n          {escape(why)}")
-        console.print(f"{len(self.passed)} passed, {len(self.surprises)} failed, {len(self.skipped)} skipped")
+            excused.setdefault(self.reason(one) or "", []).append(one)
+        surprises = excused.pop("", [])
+        for reason, tests in excused.items():
+            console.print(f"\n  {escape(reason)}")
+            for one in tests:
+                console.print(f"    {escape(self._line(one))}")
+        for one in surprises:
+            console.print(f"\n  [red]NO REASON GIVEN[/red]  {escape(self._line(one))}\n    {escape(_end(one.told))}")
+
+
+def show(reports: Sequence[Report], *, whole_sets: bool) -> None:
+    """All reports, and last a line for each set."""
+    console = Console(width=160, highlight=False, soft_wrap=True)
+    for report in reports:
+        report.show(console)
+        for needless in report.needless if whole_sets else ():
+            console.print(f"\n  A reason that no test needs, or one that passed: {escape(needless)}")
+    table = Table("set", *(Column(name, justify="right") for name in COLUMNS), box=None, pad_edge=False)
+    for one in reports:
+        counts = (one.results, one.passed, one.failed, one.skipped, one.surprises)
+        table.add_row(one.name, *(str(len(each)) for each in counts))
+    console.print()
+    console.print(table)
 
 
 def _short(test: str) -> str:
-    return test.split("[")[0].removeprefix("tempest.api.")
+    return re.sub(r"\[.*?\]", "", test).removeprefix("tempest.api.")
 
 
 def _end(told: str) -> str:
-    return "\n          ".join(told.splitlines()[-SHOWN_LINES:])
+    return "\n    ".join(told.splitlines()[-SHOWN_LINES:])

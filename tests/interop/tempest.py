@@ -7,7 +7,8 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -25,6 +26,12 @@ class Result:
     status: str  # success, fail, skip, xfail, uxsuccess
     told: str  # the reason of a skip, the end of a failure's traceback
     seconds: float
+
+    @property
+    def tests_class(self) -> str:
+        """The class that it belongs to, or whose beginning or end it is: tempest.api.….TheClass"""
+        of_class = re.fullmatch(r"(?:setUp|tearDown)Class \((.+)\)", self.test)
+        return of_class[1] if of_class else re.split(r"[\[(]", self.test)[0].rpartition(".")[0]
 
 
 def install() -> None:
@@ -59,7 +66,18 @@ def run(workspace: Path, wanted: Set, only: str) -> list[Result]:
         many = str(wanted.concurrency)
         _run(workspace, "tempest", "run", "--load-list", "chosen", "--concurrency", many, "--subunit", stdout=file)
     told = subprocess.run([python, str(FOLDER / "results.py"), str(stream)], check=True, capture_output=True, text=True)
-    return [Result(**one) for one in json.loads(told.stdout)]
+    return complete(names, [Result(**one) for one in json.loads(told.stdout)])
+
+
+def complete(names: Sequence[str], results: Sequence[Result]) -> list[Result]:
+    """One result for each of these tests, and for each class whose end failed.
+
+    Where the beginning of a class was skipped or failed, Tempest tells of that alone: the tests of the class get the same result.
+    """
+    begins = {one.tests_class: one for one in results if one.test.startswith("setUpClass ")}
+    whole = [one for one in results if not one.test.startswith("setUpClass ")]
+    missing = [Result(name, "fail", "It did not run.", 0) for name in names if name not in {one.test for one in whole}]
+    return whole + [replace(begins.get(one.tests_class, one), test=one.test, seconds=0) for one in missing]
 
 
 def _chosen(workspace: Path, wanted: Set, only: str) -> list[str]:

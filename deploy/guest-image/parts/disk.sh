@@ -40,6 +40,7 @@ CONFIG
   [ ! -d "$GRUB_MODULES" ] || add_uefi_loader "$image"
 }
 
+# With secure boot the firmware starts only what Microsoft signed, and that only what Debian did: shim, GRUB, the kernel.
 add_uefi_loader() {
   cat >"$WORK/grub.cfg" <<CONFIG
 search --no-floppy --set=root --file /vmlinuz
@@ -47,11 +48,19 @@ linux /vmlinuz $COMMAND_LINE
 initrd /initrd.img
 boot
 CONFIG
+  mmd -i "$1" ::EFI ::EFI/BOOT ::EFI/debian
+  if can_be_secure; then
+    mcopy -m -i "$1" "$SHIM" ::EFI/BOOT/BOOTX64.EFI
+    mcopy -m -i "$1" "$SIGNED_GRUB" ::EFI/BOOT/grubx64.efi
+    mcopy -m -i "$1" "$WORK/grub.cfg" ::EFI/debian/grub.cfg
+    return
+  fi
   grub-mkimage -O x86_64-efi -p /EFI/BOOT -c "$WORK/grub.cfg" -o "$WORK/BOOTX64.EFI" \
     part_msdos part_gpt fat normal linux search search_fs_file boot
-  mmd -i "$1" ::EFI ::EFI/BOOT
   mcopy -m -i "$1" "$WORK/BOOTX64.EFI" ::EFI/BOOT/
 }
+
+can_be_secure() { [ -e "$SHIM" ] && [ -e "$SIGNED_GRUB" ]; }
 
 make_disk() {
   local boot=$1 root=$2 disk=$3

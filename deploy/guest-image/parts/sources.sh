@@ -18,6 +18,8 @@ PACKAGES="
 /usr/lib/syslinux/mbr/mbr.bin         syslinux-common
 "
 GRUB_MODULES=/usr/lib/grub/x86_64-efi   # grub-efi-amd64-bin and grub-common; without them the image boots by BIOS only
+SHIM=/usr/lib/shim/shimx64.efi.signed   # shim-signed and grub-efi-amd64-signed; without them UEFI does not boot it securely
+SIGNED_GRUB=/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed
 
 KERNEL_VERSION=$(find /lib/modules -maxdepth 1 -name '*-cloud-amd64' -printf '%f\n' 2>/dev/null | sort -V | tail -n 1)
 KERNEL=/boot/vmlinuz-$KERNEL_VERSION
@@ -45,6 +47,7 @@ content_key() {
     echo "$KERNEL_VERSION"
     stat -c %s "$KERNEL"
     sha256sum "$KERNEL"
+    for file in "$SHIM" "$SIGNED_GRUB"; do [ ! -e "$file" ] || sha256sum "$file"; done
   } | sha256sum | cut -c 1-12
 }
 

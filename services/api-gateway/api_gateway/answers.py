@@ -44,8 +44,10 @@ def raw_refusal(status: int, message: str) -> bytes:
     return head.encode() + body
 
 
-def health(failing: Mapping[str, str]) -> Response:
-    body = {"service": "gateway", "status": "degraded" if failing else "ok", "failing": dict(failing)}
+def health(failing: Mapping[str, str], remarks: Mapping[str, str]) -> Response:
+    """`remarks`: what is wrong without being in the way of an answer."""
+    body: dict[str, Any] = {"service": "gateway", "status": "degraded" if failing else "ok", "failing": dict(failing)}
+    body |= {"remarks": dict(remarks)} if remarks else {}
     return Json(body, 503 if failing else 200)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -13,20 +14,24 @@ from prometheus_client import Counter, Gauge
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api_gateway import answers
-from api_gateway.headers import Pairs, from_client, from_gateway, has_body, host_of
+from api_gateway.headers import Pairs, from_client, from_gateway, has_body, host_of, without_handshake
 from api_gateway.proxy import Cut
-from api_gateway.services import brings_an_image, target_of
+from api_gateway.services import WITH_SOCKETS, Target, brings_an_image, target_of
 from api_gateway.settings import GatewaySettings
+from api_gateway.sockets import refuse_socket
 from common.errors import InvalidInput, NotFound, PlatformError, TooLarge, Unavailable
+from common.floods import Flood
 
 log = logging.getLogger("gateway")
 
 REQUESTS = Counter("pileus_gateway_requests_total", "Requests by the service they were for", ("service", "status"))
 UNDER_WAY = Gauge("pileus_gateway_requests_under_way", "Requests that are being answered")
+SOCKETS = Gauge("pileus_gateway_websockets", "Websockets that are open")
 
 OF_OPERATORS = frozenset(("/healthz", "/readyz", "/metrics"))  # asked of each process itself, not through here
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 LONGEST_SHOWN = 256
+TOKEN_IN_PATH = re.compile(r"(os-console-auth-tokens/)[^/]+")  # the one secret that a path may hold
 LINGER_S = 2.0
 
 
@@ -50,11 +55,15 @@ class Edge:
         closing: Sequence[Callable[[], Awaitable[None]]] = (),
     ) -> None:
         self._settings, self._inner, self._own, self._closing = settings, inner, own, closing
-        self._under_way = 0
+        self._under_way = self._sockets = 0
+        self._refusals = Flood()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._decline(scope, receive, send)
+        if scope["type"] == "websocket":
+            await self._connect(scope, receive, send)
+            return
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
             return
         answer = _Answer(send)
         try:
@@ -79,6 +88,13 @@ class Edge:
         """The request as its service will see it.  NotFound, InvalidInput, TooLarge"""
         if scope["method"] not in METHODS:
             raise _MethodUnknown(f"Method {scope['method'][:32]} is not for services")
+        target, changed = self._changed(scope)
+        if changed["path"] in OF_OPERATORS:
+            raise NotFound("Nothing is here")
+        return Passage(target.service, {**scope, **changed}, brings_an_image(target, scope["method"]))
+
+    def _changed(self, scope: Scope) -> tuple[Target, Scope]:
+        """Which service it is for, and what of the scope is different there.  NotFound, InvalidInput, TooLarge"""
         raw_path: bytes = scope["raw_path"]
         if len(raw_path) + len(scope["query_string"]) > self._settings.url_bytes:
             raise _UrlTooLong("The URL is too long")
@@ -90,10 +106,27 @@ class Edge:
             prefix=target.service, host=host, scheme=scope["scheme"], client=(scope["client"] or ("unknown",))[0]
         )
         path = scope["path"][1 + len(target.service) :] or "/"
-        if path in OF_OPERATORS:
-            raise NotFound("Nothing is here")
-        changed: Scope = {"path": path, "raw_path": target.raw_path, "root_path": "", "headers": headers, "state": {}}
-        return Passage(target.service, {**scope, **changed}, brings_an_image(target, scope["method"]))
+        return target, {"path": path, "raw_path": target.raw_path, "root_path": "", "headers": headers, "state": {}}
+
+    async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A websocket, handed to its service; the refusals are answers to its handshake."""
+        try:
+            if self._sockets >= self._settings.most_sockets:
+                raise Unavailable("The cloud is busy: too many consoles at once; try again in a moment")
+            target, changed = self._changed(scope)
+            if target.service not in WITH_SOCKETS:
+                raise NotFound(f"The {target.service} service takes no websockets")
+        except PlatformError as error:
+            await refuse_socket(error, receive, send)
+            return
+        changed["headers"] = without_handshake(changed["headers"])
+        self._sockets += 1
+        SOCKETS.set(self._sockets)
+        try:
+            await self._inner[target.service]({**scope, **changed}, receive, send)
+        finally:
+            self._sockets -= 1
+            SOCKETS.set(self._sockets)
 
     def _bounded(self, scope: Scope, receive: Receive) -> Receive:
         """`receive` that raises TooLarge once more than the limit came, or is announced."""
@@ -124,11 +157,9 @@ class Edge:
             self._under_way -= 1
             UNDER_WAY.set(self._under_way)
 
-    async def _decline(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Websockets are refused; the server's own messages are acknowledged."""
-        if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})
-        while scope["type"] == "lifespan":
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """The server's own messages are acknowledged."""
+        while True:
             message = await receive()
             if message["type"] == "lifespan.shutdown":
                 for close in self._closing:
@@ -138,7 +169,9 @@ class Edge:
                 return
 
     async def _refuse(self, error: PlatformError, scope: Scope, receive: Receive, answer: _Answer) -> None:
-        log.info("refused", extra=_facts(scope) | {"why": error.message, "status": error.status})
+        if self._refusals.passes():
+            told = {"why": error.message, "status": error.status, **self._refusals.facts()}
+            log.info("refused", extra=_facts(scope) | told)
         if answer.status:  # too late for words: leaving the answer unfinished cuts the connection
             return
         response = answers.refusal(error, status=getattr(error, "wire_status", None))
@@ -192,4 +225,5 @@ def is_local(scope: Scope) -> bool:
 
 
 def _facts(scope: Scope) -> dict[str, str]:
-    return {"method": scope["method"][:32], "path": scope["path"][:LONGEST_SHOWN], "client": str(scope["client"])}
+    path = TOKEN_IN_PATH.sub(r"\1***", scope["path"][:LONGEST_SHOWN])
+    return {"method": scope["method"][:32], "path": path, "client": str(scope["client"])}

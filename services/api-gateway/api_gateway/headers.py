@@ -58,6 +58,11 @@ def end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> Pairs:
     return [(name, value) for name, value in pairs if name.lower() not in dropped]
 
 
+def without_handshake(headers: Pairs) -> Pairs:
+    """A websocket's headers less what each hop says for itself, and cookies: they would let a foreign page act for a person."""
+    return [(name, value) for name, value in headers if not name.startswith(b"sec-websocket-") and name != b"cookie"]
+
+
 def host_of(headers: Iterable[tuple[bytes, bytes]], http_version: str) -> bytes:
     """The one Host, or nothing from an HTTP/1.0 client.  InvalidInput"""
     hosts = [value for name, value in headers if name == b"host"]

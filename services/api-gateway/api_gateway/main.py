@@ -11,7 +11,7 @@ from api_gateway.edge import Edge
 from api_gateway.own import Own
 from api_gateway.protocol import BoundedProtocol, bounded_by
 from api_gateway.proxy import Proxy
-from api_gateway.services import addresses
+from api_gateway.services import WITH_SOCKETS, addresses
 from api_gateway.settings import GatewaySettings
 from common.errors import InvalidInput
 from common.process import Part, Surroundings
@@ -24,7 +24,7 @@ def build(surroundings: Surroundings, services: Mapping[str, ASGIApp] | None = N
     inner: Mapping[str, ASGIApp] = services if services is not None else proxies
     closing = tuple(proxy.close for proxy in proxies.values())
     edge = Edge(settings, inner, Own(surroundings.platform, inner), closing)
-    return Part(name="gateway", app=edge, listen=settings.listen)
+    return Part(name="gateway", app=edge, listen=settings.listen, takes_sockets=bool(WITH_SOCKETS & inner.keys()))
 
 
 def _proxies(settings: GatewaySettings) -> dict[str, Proxy]:

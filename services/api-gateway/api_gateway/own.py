@@ -13,6 +13,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api_gateway import answers
+from api_gateway.edge import is_local
+from api_gateway.services import WITH_SOCKETS
 from common.errors import PlatformError
 from common.http.json import Json
 from common.settings import PlatformSettings
@@ -42,7 +44,7 @@ class Own:
             case "/healthz":
                 return Json({"service": "gateway", "status": "ok"})
             case "/readyz":
-                return answers.health(await self._failing())
+                return await self._health(for_operator=is_local(scope))
             case "/metrics":
                 return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
         return answers.front_page(
@@ -50,33 +52,39 @@ class Own:
             cloud_id=self.platform.cloud_id,
             region=self.platform.region,
             public_url=self.platform.public_url,
-            services=self.services,
+            services=[name for name in self.services if name not in WITH_SOCKETS],  # a console is no API
         )
 
-    async def _failing(self) -> dict[str, str]:
-        """Service -> what is wrong with it; asks all of them at once."""
-        found = await asyncio.gather(*(complaint(app) for app in self.services.values()))
-        return {name: why for name, why in zip(self.services, found, strict=True) if why}
+    async def _health(self, *, for_operator: bool) -> Response:
+        """Asks all services at once.  What they remark is for the operator alone."""
+        found = dict(zip(self.services, await asyncio.gather(*map(examined, self.services.values())), strict=True))
+        remarks = {name: one.remarks for name, one in found.items() if one.remarks and for_operator}
+        return answers.health({name: one.failing for name, one in found.items() if one.failing}, remarks)
 
 
-async def complaint(app: ASGIApp) -> str:
-    """What a service says is wrong with it; empty when it is well."""
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What a service says is wrong with it; empty: nothing."""
+
+    failing: str
+    remarks: str = ""
+
+
+async def examined(app: ASGIApp) -> Examined:
     try:
         async with asyncio.timeout(PATIENCE_S):
             status, body = await _ask(app, "/readyz")
     except TimeoutError:
-        return f"no answer within {PATIENCE_S:g} s"
+        return Examined(f"no answer within {PATIENCE_S:g} s")
     except PlatformError as error:
-        return error.message
-    if status == 200:
-        return ""
-    return _reasons(body) or f"answers {status}"
+        return Examined(error.message)
+    remarks = _told(body, "remarks")
+    return Examined("", remarks) if status == 200 else Examined(_told(body, "failing") or f"answers {status}", remarks)
 
 
-def _reasons(body: bytes) -> str:
+def _told(body: bytes, what: str) -> str:
     try:
-        failing = orjson.loads(body)["failing"]
-        return "; ".join(f"{part}: {why}" for part, why in failing.items())
+        return "; ".join(f"{part}: {why}" for part, why in orjson.loads(body)[what].items())
     except (ValueError, KeyError, TypeError, AttributeError):
         return ""
 

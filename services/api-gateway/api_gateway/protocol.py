@@ -9,11 +9,11 @@ import asyncio
 from typing import Any
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from api_gateway.answers import raw_refusal
 from api_gateway.settings import GatewaySettings
+from common.http.bodies import RoomyProtocol
 
 
 class Refused(Exception):
@@ -24,7 +24,7 @@ class Refused(Exception):
         self.status, self.message = status, message
 
 
-class BoundedProtocol(HttpToolsProtocol):
+class BoundedProtocol(RoomyProtocol):
     """One connection.  `bounded_by` makes a class of it that knows its limits."""
 
     limits: GatewaySettings
@@ -92,6 +92,12 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_headers = False
         super().on_headers_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        """From here on it is no HTTP, and its limits are the websocket's: message size, and answers to pings."""
+        if self._watch is not None:
+            self._watch.cancel()
+        super().handle_websocket_upgrade()
 
     def send_400_response(self, msg: str) -> None:
         refused = self._refused or Refused(400, "The request is not valid HTTP")

@@ -16,6 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from api_gateway.headers import Pairs, end_to_end, has_body
 from api_gateway.settings import GatewaySettings
+from api_gateway.sockets import pass_socket
 from common.errors import InvalidInput, PlatformError, Unavailable
 
 log = logging.getLogger("gateway")
@@ -47,6 +48,9 @@ class Proxy:
         self._pool: httpx.AsyncHTTPTransport | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await pass_socket(str(self._base), self._settings, scope, receive, send)
+            return
         incoming = _Incoming(receive, has_body=has_body(scope["headers"]))
         exchange = asyncio.create_task(self._exchange(scope, incoming, send))
         watch = asyncio.create_task(incoming.gone())

@@ -18,8 +18,10 @@ SERVICES = {  # first segment -> what people call it
     "image":     "image",
     "volume":    "volume",
     "network":   "network",
+    "console":   "console",
 }
 # fmt: on
+WITH_SOCKETS = frozenset(("console",))  # whose websockets pass
 
 _ODD = re.compile(rb"[\x00-\x1f\x7f\\]")
 _BYTES_OF_AN_IMAGE = re.compile(rb"/v2/images/[^/]+/(file|stage)/?")

@@ -27,7 +27,9 @@ class GatewaySettings(Section):
     placement_url: str | None = Field(None, description="Where the placement API listens")
     volume_url: str | None = Field(None, description="Where the volume API listens")
     network_url: str | None = Field(None, description="Where the network API listens")
+    console_url: str | None = Field(None, description="Where the consoles are")
 
+    most_sockets: int = Field(1000, ge=1, description="Websockets (open consoles) at once; more are told to come again")
     most_requests: int = Field(1000, ge=1, description="Requests under way at once; more are told to come again")
     body_bytes: int = Field(1_048_576, ge=1024, description="Longest request body, except the bytes of an image")
     url_bytes: int = Field(8192, ge=256, description="Longest path with its query")

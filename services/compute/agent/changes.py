@@ -50,6 +50,10 @@ class Changes:
         """A guest that should be on this host is not."""
         self._put(GuestChanged(host=host.name, server_id=server_id, power_state=None, at=self._now()))
 
+    def restarted(self, host: Host, server_id: UUID, state: PowerState) -> None:
+        """A guest runs again on this host, which had been restarted."""
+        self._put(GuestChanged(host=host.name, server_id=server_id, power_state=state, at=self._now(), restarted=True))
+
     def start(self) -> None:
         self._thread.start()
 
@@ -61,8 +65,12 @@ class Changes:
             self._thread.join(timeout=12)
 
     def _put(self, change: GuestChanged) -> None:
+        guest = _Guest(change.host, change.server_id)
         with self._lock:
-            self._waiting[_Guest(change.host, change.server_id)] = change
+            older = self._waiting.get(guest)
+            if older is not None and older.restarted:  # libvirt tells of the same start, a moment later
+                change = change.model_copy(update={"restarted": True})
+            self._waiting[guest] = change
         self._wake.set()
 
     def _run(self) -> None:
@@ -91,6 +99,9 @@ class Changes:
         except PlatformError as error:
             log.warning("change not taken", extra={"server_id": str(guest.server_id), "why": error.message})
         with self._lock:
-            if self._waiting.get(guest) is change:
+            newest = self._waiting.get(guest)
+            if newest is change:
                 del self._waiting[guest]
+            elif newest is not None and change.restarted:  # that much is told now
+                self._waiting[guest] = newest.model_copy(update={"restarted": False})
         return True

@@ -7,17 +7,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from uuid import UUID
 
 from common.bus.bus import Bus
 from common.clock import utc_now
-from common.errors import NotFound, PlatformError, Unavailable
+from common.errors import HostFailed, NotFound, PlatformError, Unavailable
 from services.compute.agent.boots import BootMark
 from services.compute.agent.changes import Changes
 from services.compute.agent.host import Host
-from services.compute.contract import CompareGuests, GuestFate, HostAlive, RegisterHost
+from services.compute.contract import CompareGuests, GuestChanged, GuestFate, HostAlive, RegisterHost
+from services.compute.core.guests import PowerState
 from services.compute.core.hypervisors import HostFacts
 
 log = logging.getLogger(__name__)
+
+MOST_STARTS = 3  # of one guest after a restart of its host
 
 
 @dataclass(slots=True)
@@ -33,6 +37,7 @@ class Presence:
     _told: HostFacts | None = None  # what it registered with; None: it has to
     _compared_at: float = field(default=float("-inf"))
     _is_cut_off: bool = False
+    _failed_starts: dict[UUID, int] = field(default_factory=dict)
 
     def look(self) -> None:
         """A sign of life, unless libvirt is away; registering and comparing where that is due.  Never raises."""
@@ -70,7 +75,7 @@ class Presence:
             raise
 
     def _register(self) -> None:
-        facts = self.host.hypervisor.facts()
+        facts = self.host.hypervisor.facts().model_copy(update={"disk_reserved_gib": self.host.images.used_gib()})
         if facts == self._told:
             self.bus.call(HostAlive(host=self.host.name, at=self.now()))
             return
@@ -90,6 +95,7 @@ class Presence:
             host=self.host.name,
             guests=hypervisor.guests(),
             leftovers=sorted(hypervisor.leftovers()),
+            copied=sorted(hypervisor.copied()),
             after_boot=after_boot,
         )
         fates = self.bus.call(call)
@@ -97,16 +103,23 @@ class Presence:
         failed = [fate for fate in fates if not self._meet(fate, is_here=fate.server_id in seen)]
         if not (after_boot and failed):
             self.boots.keep()
+            self._failed_starts.clear()
         self.host.images.prune(hypervisor.images_in_use())
 
     def _meet(self, fate: GuestFate, *, is_here: bool) -> bool:
         """Whether the guest is now as it should be; if not, the next comparison tries again."""
+        if fate.fate == "later":
+            return False
         try:
+            if fate.fate == "tidy":
+                self.host.long_work.end(fate.server_id)
             with self.host.turn(fate.server_id) as hypervisor:
-                if fate.fate == "remove":
+                if fate.fate == "tidy":
+                    hypervisor.drop_copies(fate.server_id)
+                elif fate.fate == "remove":
                     hypervisor.destroy(fate.server_id)
                 elif fate.fate == "run":
-                    hypervisor.start(fate.server_id)
+                    self.changes.restarted(self.host, fate.server_id, hypervisor.start(fate.server_id))
                 elif not is_here:
                     hypervisor.state(fate.server_id)
         except NotFound:
@@ -115,9 +128,27 @@ class Presence:
         except PlatformError as error:
             facts = {"host": self.host.name, "server_id": str(fate.server_id), "fate": fate.fate}
             log.warning("guest not as it should be", extra=facts | {"why": error.message})
-            return False
+            return fate.fate == "run" and self._is_given_up(fate.server_id, error)
         if fate.fate != "keep":
             log.info("guest repaired", extra={"server_id": str(fate.server_id), "fate": fate.fate})
+        return True
+
+    def _is_given_up(self, server_id: UUID, error: PlatformError) -> bool:
+        """Whether it failed to start so often that this was told instead.  A libvirt that is not ready does not count."""
+        if isinstance(error, Unavailable) and not isinstance(error, HostFailed):
+            return False
+        tries = self._failed_starts[server_id] = self._failed_starts.get(server_id, 0) + 1
+        if tries < MOST_STARTS:
+            return False
+        off = PowerState.SHUTDOWN
+        change = GuestChanged(
+            host=self.host.name, server_id=server_id, power_state=off, at=self.now(), failure=error.message
+        )
+        try:
+            self.bus.call(change)
+        except PlatformError as unheard:
+            log.warning("change not taken", extra={"server_id": str(server_id), "why": unheard.message})
+            return False
         return True
 
     def _cut_off(self, error: PlatformError | None) -> None:

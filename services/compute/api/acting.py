@@ -52,6 +52,14 @@ def allowed(tx: Tx, rule: str, server_id: str, caller: Caller, kit: Kit) -> Serv
     return server
 
 
+def admitted(action: Action, rule: str, server_id: str, caller: Caller, kit: Kit) -> Server:
+    """The server, if the caller may do that with it now; nothing is begun.  NotFound, Forbidden, Conflict"""
+    with kit.transaction() as tx:
+        server = allowed(tx, rule, server_id, caller, kit)
+        admit(action, server.id, server.vm_state, server.task_state)
+    return server
+
+
 def begin(tx: Tx, saga: Saga[Any], server: Server, caller: Caller, rule: Rule, **params: Any) -> None:
     if rule.task is not None:
         tx.servers.change(server.id, task_state=str(rule.task))

@@ -30,7 +30,7 @@ async def version_of(request: Request, caller: Caller) -> int:
         raise InvalidInput(
             f"Malformed request URL: URL's project_id '{in_path}' doesn't match Context's project_id '{caller.project_id}'"
         )
-    must_be_known(request.scope["route"].path, request.query_params, asked.minor)
+    must_be_known(request.scope["route"].path, request.query_params, asked.minor, method=request.method)
     return asked.minor
 
 

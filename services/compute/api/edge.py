@@ -10,9 +10,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from common.errors import InvalidInput
 from common.http.faults import Faults
-from services.compute.api.microversions import LEGACY, STANDARD, VARY, asked_by
+from services.compute.api.microversions import LEGACY, STANDARD, VARY, Asked, asked_by
 
 PROJECT_IN_PATH = re.compile(r"/v2\.1/([0-9a-f-]{32,36})(/.+)")  # catalogs of older clouds: /v2.1/%(project_id)s
+
+SERVERS_ALIAS = re.compile(r"/v2\.1/os-volumes_boot((?:/[^/]+(?:/action)?)?)")
+LAST_WITH_ALIAS = 102
 
 
 class Edge:
@@ -28,8 +31,12 @@ class Edge:
         headers, state = Headers(scope=scope), scope.setdefault("state", {})
         state["asked"] = asked_by(headers.getlist(STANDARD), headers.getlist(LEGACY))
         state["path_project"] = None
+        if scope["path"].startswith("/v2/") and scope["path"] != "/v2/":  # a client from before microversions
+            state["asked"], scope["path"] = Asked(text=None), f"/v2.1{scope['path'][3:]}"
         if match := PROJECT_IN_PATH.fullmatch(scope["path"]):
             state["path_project"], scope["path"] = match[1], f"/v2.1{match[2]}"
+        if (match := SERVERS_ALIAS.fullmatch(scope["path"])) and state["asked"].minor <= LAST_WITH_ALIAS:
+            scope["path"] = f"/v2.1/servers{match[1]}"
 
         async def tell(message: Message) -> None:
             asked = state["asked"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 from fastapi import Request, Response
 
-from common.errors import PlatformError, Unavailable
+from common.errors import PlatformError, Unauthenticated, Unavailable
 from common.http.faults import html_page
 
 # fmt: off
@@ -18,6 +18,15 @@ KINDS = {
 NO_SUCH_PATH = "The resource could not be found."
 
 
+class NotBuilt(PlatformError):
+    """What Nova offers where there is a hypervisor or a service for it, and this cloud has none."""
+
+    status, code = 501, "not.implemented"
+
+    def __init__(self, message: str = "The requested functionality is not supported.") -> None:
+        super().__init__(message)
+
+
 class ComputeFaults:
     """Needs the address of identity for `WWW-Authenticate`."""
 
@@ -25,7 +34,7 @@ class ComputeFaults:
         self._identity_url = identity_url
 
     def answer(self, request: Request, error: PlatformError) -> Response:
-        if error.status == 401:
+        if isinstance(error, Unauthenticated):
             return self._unauthenticated(request, error)
         body = {KINDS.get(error.status, "computeFault"): {"code": error.status, "message": _told(request, error)}}
         headers = {"Retry-After": "1"} if error.status in (413, 503) else None

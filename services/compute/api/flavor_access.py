@@ -16,6 +16,8 @@ from services.compute.api.kit import Kit, KitOf, Tx, must_be_project
 from services.compute.api.schemas.flavors import Access, AddAccess, RemoveAccess
 from services.compute.api.schemas.parts import read
 
+REFUSED_SINCE = 7  # before, a public flavor took what does nothing for it
+
 routes = router()
 ACTIONS: Actions = {}
 
@@ -46,7 +48,7 @@ def _allow(flavor_id: str, body: Any, caller: Who, kit: Kit, version: int) -> Re
     project_id = read(AddAccess, body, version).access.tenant
     must_be_project(kit, project_id, caller)
     with kit.transaction() as tx:
-        if tx.flavors.find(flavor_id, project_id=None).is_public:
+        if tx.flavors.find(flavor_id, project_id=None).is_public and version >= REFUSED_SINCE:
             raise Conflict("Can not add access to a public flavor.")
         tx.flavors.allow(flavor_id, project_id)
         return Json(_listed(tx, flavor_id))

@@ -7,11 +7,12 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from common.errors import InvalidInput, NotFound, PlatformError
+from common.errors import InvalidInput, NotFound
 from common.http.identity import Caller
 from common.http.json import Json
 from common.http.operations import operation
 from services.compute.api.asking import Body, Version, between, router
+from services.compute.api.faults import NotBuilt
 from services.compute.api.kit import KitOf, Tx
 from services.compute.api.schemas.hosts import UpdateHost
 from services.compute.api.schemas.parts import read
@@ -19,12 +20,6 @@ from services.compute.api.schemas.parts import read
 routes = router()
 LAST = 42
 PATH = "/os-hosts/{host}"
-
-
-class NotBuilt(PlatformError):
-    """An operation that this hypervisor does not have."""
-
-    status, code = 501, "not.implemented"
 
 
 @routes.get("/os-hosts", dependencies=[between(1, LAST)])

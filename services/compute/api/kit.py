@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,20 +18,27 @@ from common.bus.bus import Bus
 from common.db.database import Database
 from common.errors import InvalidInput
 from common.saga.store import Sagas
+from common.together import Together
+from services.compute.api.seats import Seats
 from services.compute.contract import SagasDue
 from services.compute.core.images import Image
 from services.compute.db.aggregates import Aggregates
+from services.compute.db.consoles import Consoles
 from services.compute.db.flavors import Flavors
 from services.compute.db.hypervisors import Hypervisors
 from services.compute.db.keypairs import Keypairs
+from services.compute.db.migration_records import MigrationRecords
 from services.compute.db.quotas import Quotas
 from services.compute.db.server_groups import ServerGroups
 from services.compute.db.server_lists import ServerLists
-from services.compute.db.servers import Servers
+from services.compute.db.servers import STATE, Server, Servers
 from services.compute.db.services import Services
 from services.compute.db.tables import SAGAS
 from services.compute.db.usage import Usage
 from services.compute.settings import ComputeSettings
+
+MOST_WAITING = 8
+"""Requests of this process that may wait at once for something to happen."""
 
 
 class Images(Protocol):
@@ -39,6 +46,21 @@ class Images(Protocol):
 
     def show(self, image_id: UUID | str, token: str | None = None) -> Image:
         """The image, as the owner of the token sees it.  NotFound, Unavailable"""
+
+    def create(self, body: dict[str, Any], token: str | None = None) -> Image:
+        """One without bytes.  InvalidInput, Forbidden, TooLarge"""
+
+    def share(self, image_id: UUID | str, project_id: str, token: str | None = None) -> None:
+        """Show it to another project."""
+
+    def remove(self, image_id: UUID | str, token: str | None = None) -> None:
+        """NotFound, Forbidden"""
+
+    def find(self, token: str | None = None, **filters: str) -> Sequence[Image]:
+        """One page.  InvalidInput"""
+
+    def change(self, image_id: UUID | str, steps: list[dict[str, Any]], token: str | None = None) -> Image:
+        """By a JSON patch.  NotFound, Forbidden, InvalidInput"""
 
 
 class Projects(Protocol):
@@ -73,6 +95,10 @@ class Tx:
         return Keypairs(self.session)
 
     @cached_property
+    def consoles(self) -> Consoles:
+        return Consoles(self.session)
+
+    @cached_property
     def quotas(self) -> Quotas:
         return Quotas(self.session, self.limits)
 
@@ -97,6 +123,10 @@ class Tx:
         return Hypervisors(self.session)
 
     @cached_property
+    def migrations(self) -> MigrationRecords:
+        return MigrationRecords(self.session)
+
+    @cached_property
     def sagas(self) -> Sagas:
         """Work that is started here begins after the commit."""
         return Sagas(self.session, SAGAS, hint=lambda: self.bus.send(SagasDue()))
@@ -108,23 +138,40 @@ class Kit:
 
     settings: ComputeSettings
     url: str  # of this API as clients reach it, without a version: links in answers begin with it
+    image_url: str  # and of the image service's
+    console_url: str  # of the consoles' pages as browsers reach them
     database: Database
     bus: Bus
     images: Images
     projects: Projects
     policy: Policy
+    waiting: Seats = field(default_factory=lambda: Seats(MOST_WAITING))  # requests whose answer takes its time
+    looks: Together[Image] = field(default_factory=Together)  # at images
+    limits: Mapping[str, int] = field(init=False)  # of the settings
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "limits", self.settings.quotas())
 
     @contextmanager
     def transaction(self) -> Iterator[Tx]:
         """All of the block is committed, or nothing."""
         with self.database.transaction() as session:
-            yield Tx(session, self.bus, self.settings.quotas())
+            yield Tx(session, self.bus, self.limits)
+
+    @contextmanager
+    def trying(self) -> Iterator[Tx]:
+        """All of the block is as if it were written, and then it is not."""
+        with self.database.transaction() as session:
+            try:
+                yield Tx(session, self.bus, self.limits)
+            finally:
+                session.rollback()
 
     @contextmanager
     def reading(self) -> Iterator[Tx]:
         """One snapshot; nothing is kept."""
         with self.database.reading() as session:
-            yield Tx(session, self.bus, self.settings.quotas())
+            yield Tx(session, self.bus, self.limits)
 
     def must(self, rule: str, caller: Caller, target: Mapping[str, Any] | None = None) -> None:
         """Forbidden unless the rule allows; without a target, it is the caller's own project that is acted on."""
@@ -148,6 +195,19 @@ def scope_of(caller: Caller) -> str | None:
 def owner(row: Any) -> dict[str, Any]:
     """Whose a server is: what policy looks at."""
     return {"project_id": row.project_id, "user_id": row.user_id}
+
+
+def known(server_id: str, caller: Caller, kit: Kit) -> Server:
+    """The server's STATE, if the caller may know of it.  NotFound"""
+    with kit.reading() as tx:
+        return tx.servers.find(server_id, project_id=scope_of(caller), columns=STATE)
+
+
+def seen(server_id: str, rule: str, caller: Caller, kit: Kit) -> Server:
+    """The same, if the caller may do that with it.  NotFound, Forbidden"""
+    server = known(server_id, caller, kit)
+    kit.must(rule, caller, owner(server))
+    return server
 
 
 async def kit_of(request: Request) -> Kit:

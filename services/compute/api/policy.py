@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from common.auth.policy import merged
+from services.compute.api import (
+    assisted_snapshots,
+    baremetal_proxies,
+    migrations,
+    security_group_proxies,
+    server_interfaces,
+    server_topology,
+    server_volumes,
+    usage_audits,
+    volume_proxies,
+)
 
 ADMIN, ANYBODY = "rule:admin", "@"
 READ, WRITE = "rule:project_reader_or_admin", "rule:project_member_or_admin"
+MANAGE = "rule:project_manager_or_admin"
 OWN_USER = "rule:admin or user_id:%(user_id)s"
 
 
@@ -24,6 +36,7 @@ SERVERS = {
         "create:forced_host": ADMIN,
         "create:attach_volume": WRITE,
         "create:attach_network": WRITE,
+        "create_image": WRITE,
         "update": WRITE,
         "delete": WRITE,
         "start": WRITE,
@@ -39,17 +52,35 @@ SERVERS = {
 
 RULES = merged(
     SERVERS,
+    migrations.RULES,
+    usage_audits.RULES,
+    assisted_snapshots.RULES,
+    baremetal_proxies.RULES,
+    security_group_proxies.RULES,
+    server_interfaces.RULES,
+    server_topology.RULES,
+    server_volumes.RULES,
+    volume_proxies.RULES,
     {
         "os_compute_api:os-extended-server-attributes": ADMIN,
         "os_compute_api:os-console-output": WRITE,
+        "os_compute_api:os-remote-consoles": WRITE,
+        "os_compute_api:os-console-auth-tokens": ADMIN,
         "os_compute_api:os-admin-password": WRITE,
         "os_compute_api:os-server-diagnostics": ADMIN,
         "os_compute_api:os-server-password:show": READ,
         "os_compute_api:os-server-password:clear": WRITE,
         "os_compute_api:os-rescue": WRITE,
+        "os_compute_api:os-create-backup": WRITE,
+        "os_compute_api:os-shelve:shelve": WRITE,
+        "os_compute_api:os-shelve:unshelve": WRITE,
+        "os_compute_api:os-shelve:shelve_offload": ADMIN,
+        "os_compute_api:os-shelve:unshelve_to_host": ADMIN,
         "os_compute_api:os-unrescue": WRITE,
-        "os_compute_api:os-migrate-server:migrate": ADMIN,
-        "os_compute_api:os-migrate-server:migrate_live": ADMIN,
+        "os_compute_api:os-migrate-server:migrate": MANAGE,
+        "os_compute_api:os-migrate-server:migrate:host": ADMIN,
+        "os_compute_api:os-migrate-server:migrate_live": MANAGE,
+        "os_compute_api:os-migrate-server:migrate_live:host": ADMIN,
         "os_compute_api:os-evacuate": ADMIN,
         "os_compute_api:os-pause-server:pause": WRITE,
         "os_compute_api:os-pause-server:unpause": WRITE,
@@ -61,6 +92,7 @@ RULES = merged(
         "os_compute_api:os-deferred-delete:force": WRITE,
         "os_compute_api:os-deferred-delete:restore": WRITE,
         "os_compute_api:os-admin-actions:reset_state": ADMIN,
+        "os_compute_api:os-admin-actions:inject_network_info": ADMIN,
         "os_compute_api:server-metadata:index": READ,
         "os_compute_api:server-metadata:show": READ,
         "os_compute_api:server-metadata:create": WRITE,
@@ -73,11 +105,6 @@ RULES = merged(
         "os_compute_api:os-server-tags:update_all": WRITE,
         "os_compute_api:os-server-tags:delete": WRITE,
         "os_compute_api:os-server-tags:delete_all": WRITE,
-        "os_compute_api:ips:index": READ,
-        "os_compute_api:ips:show": READ,
-        "os_compute_api:os-attach-interfaces:list": READ,
-        "os_compute_api:os-volumes-attachments:index": READ,
-        "os_compute_api:os-security-groups:list": READ,
         "os_compute_api:os-instance-actions:list": READ,
         "os_compute_api:os-instance-actions:show": READ,
         "os_compute_api:os-instance-actions:events": ADMIN,

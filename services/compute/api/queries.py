@@ -56,11 +56,14 @@ FLAVORS = Known(PAGING | _since(1, "is_public", "minRam", "minDisk", "sort_key",
 KNOWN: dict[str, Known] = {  # path of a route below /v2.1 -> what it takes
     "/servers":                               SERVERS,
     "/servers/detail":                        SERVERS,
+    "POST /servers":                          Known(_since(1, "dry_run")),
     "/servers/{server_id}/os-instance-actions":
         Known(_since(58, "limit", "marker", "changes-since") | _since(66, "changes-before"), 58),
     "/servers/{server_id}/os-volume_attachments": Known(_since(1, "limit", "offset"), 75),
     "/flavors":                               FLAVORS,
     "/flavors/detail":                        FLAVORS,
+    "/images":                                Known(PAGING),
+    "/images/detail":                         Known(PAGING),
     "/os-keypairs":                           Known(_since(10, "user_id") | _since(35, "limit", "marker"), 75),
     "/os-keypairs/{name}":                    Known(_since(10, "user_id"), 75),
     "/os-services":                           Known(_since(1, "host", "binary"), 75),
@@ -69,6 +72,11 @@ KNOWN: dict[str, Known] = {  # path of a route below /v2.1 -> what it takes
     "/os-hypervisors/detail":
         Known(_since(33, "limit", "marker") | _since(53, "hypervisor_hostname_pattern", "with_servers"), 53),
     "/os-hypervisors/{hypervisor_id}":        Known(_since(53, "with_servers"), 53),
+    "/os-migrations":
+        Known(_since(1, "hidden", "host", "instance_uuid", "source_compute", "status", "migration_type")
+              | _since(59, "limit", "marker", "changes-since") | _since(66, "changes-before")
+              | _since(80, "user_id", "project_id"), 59),
+    "/os-console-auth-tokens/{console_token}": Known(strict_since=99),
     "/limits":                                Known(_since(1, "reserved", "tenant_id"), 75),
     "/os-hosts":                               Known(_since(1, "zone")),
     "/os-server-groups":                       Known(_since(1, "all_projects", "limit", "offset"), 75),
@@ -83,11 +91,12 @@ KNOWN: dict[str, Known] = {  # path of a route below /v2.1 -> what it takes
 _NOTHING = Known()
 
 
-def must_be_known(path: str, query: QueryParams, version: int) -> None:
+def must_be_known(path: str, query: QueryParams, version: int, *, method: str = "GET") -> None:
     """InvalidInput with Nova's sentence for a parameter that this version refuses."""
     if not query:
         return
-    known = KNOWN.get(path.removeprefix("/v2.1"), _NOTHING)
+    plain = path.removeprefix("/v2.1")
+    known = KNOWN.get(f"{method} {plain}") or KNOWN.get(plain, _NOTHING)
     if version >= known.strict_since:
         for name in query:
             if known.names.get(name, EVERYWHERE + 1000) > version:
@@ -127,13 +136,18 @@ def time_of(query: QueryParams, name: str) -> datetime | None:
     """A moment; one without a zone is UTC.  InvalidInput"""
     if (given := query.get(name)) is None:
         return None
-    try:
-        found = datetime.fromisoformat(given.replace(" ", "+"))
-    except ValueError as error:
+    if (found := moment(given)) is None:
         shown = given[:64]
-        raise InvalidInput(
-            f"Invalid input for query parameters {name}. Value: {shown}. '{shown}' is not a 'date-time'"
-        ) from error
+        raise InvalidInput(f"Invalid input for query parameters {name}. Value: {shown}. '{shown}' is not a 'date-time'")
+    return found
+
+
+def moment(text: str) -> datetime | None:
+    """ISO 8601; one without a zone is UTC.  None for what is no time."""
+    try:
+        found = datetime.fromisoformat(text.replace(" ", "+"))
+    except ValueError:
+        return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 

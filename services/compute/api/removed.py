@@ -15,7 +15,9 @@ routes = router()
 GONE: dict[str, str] = {  # path -> methods it had
     "/os-agents": "GET POST",                            "/os-agents/{item_id}": "PUT DELETE",
     "/os-cells": "GET POST",                             "/os-cells/{item_id}": "GET PUT DELETE",
-    "/os-cells/{item_id}/capacities": "GET",             "/os-cells/sync_instances": "POST",
+    "/os-cells/capacities": "GET",                       "/os-cells/detail": "GET",
+    "/os-cells/info": "GET",                             "/os-cells/sync_instances": "POST",
+    "/os-cells/{item_id}/capacities": "GET",
     "/os-certificates": "POST",                          "/os-certificates/{item_id}": "GET",
     "/os-cloudpipe": "GET POST",                         "/os-cloudpipe/{item_id}": "PUT",
     "/os-fixed-ips/{item_id}": "GET",                    "/os-fixed-ips/{item_id}/action": "POST",
@@ -31,6 +33,7 @@ GONE: dict[str, str] = {  # path -> methods it had
     "/servers/{item_id}/os-virtual-interfaces": "GET",
 }
 # fmt: on
+GONE_ACTIONS = ("resetNetwork",)  # on servers
 
 
 class Gone(PlatformError):
@@ -38,10 +41,13 @@ class Gone(PlatformError):
 
     status, code = 410, "gone"
 
+    def __init__(self) -> None:
+        super().__init__("This resource is no longer available.  No forwarding address is given.")
+
 
 @operation()
 def answer_gone(caller: Caller) -> Response:
-    raise Gone("This resource is no longer available.  No forwarding address is given.")
+    raise Gone
 
 
 for _path, _methods in GONE.items():

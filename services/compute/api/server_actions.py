@@ -12,27 +12,34 @@ from common.http.identity import Caller
 from common.http.json import Json
 from common.http.operations import action, operation
 from services.compute.api import (
+    security_group_proxies,
     server_ends,
+    server_images,
     server_insides,
+    server_interfaces,
     server_locks,
     server_moves,
     server_power,
     server_rebuilds,
+    server_shelves,
     server_sizes,
 )  # their actions join the table
 from services.compute.api.acting import ACTIONS
-from services.compute.api.asking import Body, Version, must_exist, router
-from services.compute.api.kit import Kit, KitOf, owner, scope_of
+from services.compute.api.asking import Body, Version, router
+from services.compute.api.kit import Kit, KitOf, known, owner, scope_of
+from services.compute.api.removed import GONE_ACTIONS, Gone
 from services.compute.api.schemas.parts import read
 from services.compute.api.schemas.servers import ConsoleLength
 from services.compute.contract import ReadConsole
 from services.compute.db.servers import STATE
 
-JOINED = (server_power, server_locks, server_ends, server_rebuilds, server_insides, server_sizes, server_moves)
+JOINED = (
+    server_power, server_locks, server_ends, server_rebuilds, server_insides, server_sizes, server_moves, server_images,
+    server_shelves, server_interfaces, security_group_proxies,
+)  # fmt: skip
 
 routes = router()
 MOST_BYTES = 102_400
-GONE_SINCE = {"addFixedIp": 44, "removeFixedIp": 44, "addFloatingIp": 44, "removeFloatingIp": 44}
 
 
 @routes.post("/servers/{server_id}/action")
@@ -40,8 +47,9 @@ GONE_SINCE = {"addFixedIp": 44, "removeFixedIp": 44, "addFloatingIp": 44, "remov
 def act_on_server(server_id: str, body: Body, caller: Caller, kit: KitOf, version: Version) -> Response:
     """Admit one action and answer at once; its saga does the work."""
     name = _name_of(body)
-    if name in GONE_SINCE:
-        must_exist(1, version, GONE_SINCE[name] - 1)
+    if name in GONE_ACTIONS:
+        known(server_id, caller, kit)
+        raise Gone
     if name not in ACTIONS:
         raise InvalidInput(f"There is no such action: {name[:64]}")
     if len(body) > 1:

@@ -15,7 +15,7 @@ from services.compute.api.kit import Kit, Tx, owner, scope_of
 from services.compute.api.schemas.parts import read
 from services.compute.api.schemas.servers import StateByHand
 from services.compute.core.faults import a_fault
-from services.compute.core.states import WITH_GUEST, Action, TaskState, VmState
+from services.compute.core.states import WITH_GUEST, Action, TaskState, VmState, must_be_settled
 from services.compute.db.servers import Server
 from services.compute.sagas import DELETE_SERVER, RESTORE_SERVER, SOFT_DELETE_SERVER
 
@@ -64,4 +64,14 @@ def reset_state(server_id: str, options: Any, caller: Who, kit: Kit, version: in
         tx.sagas.cancel(server.id)
         tx.servers.change(server.id, vm_state=str(state), task_state=None, fault=fault)
         note(tx, "resetState", server, caller, sentence)
+    return empty(202)
+
+
+@action(ACTIONS, "injectNetworkInfo", "os_compute_api:os-admin-actions:inject_network_info")
+def inject_network_info(server_id: str, options: Any, caller: Who, kit: Kit, version: int) -> Response:
+    """For hypervisors that wrote into guests; none of ours does, and libvirt's of Nova does nothing, either."""
+    with kit.transaction() as tx:
+        server = allowed(tx, "os-admin-actions:inject_network_info", server_id, caller, kit)
+        must_be_settled("inject_network_info", server.id, server.vm_state)
+        note(tx, "inject_network_info", server, caller)
     return empty(202)

@@ -12,10 +12,10 @@ from common.auth.callers import Caller
 from common.db.paging import Sort
 from common.errors import Forbidden, InvalidInput
 from services.compute.api.kit import Kit
-from services.compute.api.queries import JOINED, time_of, truth_of
-from services.compute.core.patterns import like
+from services.compute.api.queries import JOINED, moment, time_of, truth_of
+from services.compute.core.patterns import pattern_of
 from services.compute.core.states import matches
-from services.compute.db.server_lists import LIKE, NEWEST_FIRST, SAME, SORTED, Tagged, Wanted
+from services.compute.db.server_lists import AT, LIKE, NEWEST_FIRST, SAME, SORTED, Tagged, Wanted
 from services.compute.db.servers import as_uuid
 from services.compute.db.tables import ServerRow
 
@@ -76,13 +76,23 @@ def _wanted(
         project_id=_project(given, caller, kit, whole=whole),
         deleted=_deleted(given, statuses, caller, touched=since is not None or before is not None),
         statuses=found,
-        like={name: like(given[name], name) for name in LIKE if name in given},
+        like={name: pattern_of(given[name], name) for name in LIKE if name in given},
         same={name: _value(name, given[name]) for name in SAME if name in given},
         flavor=given.get("flavor"),
         tags=_tagged(given),
         changed_since=since,
         changed_before=before,
-        nothing=any(given.get(name) for name in ("ip", "ip6")),  # no server has an address yet
+        at={name: at for name in AT if name in given and (at := moment(given[name])) is not None},
+        nothing=_excludes_all(given),
+    )
+
+
+def _excludes_all(given: dict[str, str]) -> bool:
+    """No server has an address yet, was made at what is no time, or shows a progress but none."""
+    return (
+        any(given.get(name) for name in ("ip", "ip6"))
+        or any(name in given and moment(given[name]) is None for name in AT)
+        or given.get("progress", "0") != "0"
     )
 
 

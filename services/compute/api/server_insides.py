@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from datetime import timedelta
 from typing import Any
 
 from fastapi import Response
 
 from common.auth.callers import Caller as Who
 from common.clock import utc_now
-from common.errors import Conflict, NotFound
+from common.errors import Conflict, NotFound, Silent
 from common.http.identity import Caller
 from common.http.json import Json
 from common.http.operations import action, operation
@@ -27,6 +29,10 @@ from services.compute.sagas import CRASH_SERVER
 routes = router()
 
 CRASH_SINCE, DIAGNOSIS_SINCE = 17, 48
+AGENT_S, AGENT_AGAIN_S = 45.0, 1.0
+"""How long the agent of a guest that starts is waited for: clients give up on an answer after a minute."""
+
+STARTING = timedelta(minutes=3)
 ADMINISTRATOR = {"windows": "Administrator"}
 # fmt: off
 STATES = {
@@ -38,7 +44,10 @@ STATES = {
 
 @action(ACTIONS, "changePassword", "os_compute_api:os-admin-password", takes=NewPassword)
 def change_password(server_id: str, options: Any, caller: Who, kit: Kit, version: int) -> Response:
-    """Asked of the guest's agent while the caller waits: nothing of a password is written down."""
+    """Asked of the guest's agent while the caller waits: nothing of a password is written down.
+
+    Clients ask as soon as a server is ACTIVE, which is before its agent has started: that is waited for.
+    """
     password = read(NewPassword, options, version).admin_password
     with kit.transaction() as tx:
         server = allowed(tx, "os-admin-password", server_id, caller, kit)
@@ -47,12 +56,29 @@ def change_password(server_id: str, options: Any, caller: Who, kit: Kit, version
     properties = server.image.get("properties") or {}
     user = properties.get("os_admin_user") or ADMINISTRATOR.get(properties.get("os_type", ""), "root")
     try:
-        kit.bus.call(SetGuestPassword(server_id=server.id, user=user, password=password), host=server.host)
+        _ask_the_agent(SetGuestPassword(server_id=server.id, user=user, password=password), server, kit)
     except (Conflict, NotFound) as error:
         raise Conflict(f"Failed to set admin password on {server.id} because {error.message}") from error
     with kit.transaction() as tx:
         note(tx, "changePassword", server, caller)
     return empty(202)
+
+
+def _ask_the_agent(call: SetGuestPassword, server: Server, kit: Kit) -> None:
+    """Silent if it did not answer in time, Conflict if it said no.
+
+    A few callers may wait at once, and only for guests that have just started: threads are for everybody.
+    """
+    is_new = server.launched_at is not None and utc_now() - server.launched_at < STARTING
+    until = time.monotonic() + AGENT_S
+    with kit.waiting.place() as may_wait:
+        while True:
+            try:
+                return kit.bus.call(call, host=server.host)
+            except Silent:
+                if not (is_new and may_wait) or time.monotonic() > until:
+                    raise
+            time.sleep(AGENT_AGAIN_S)
 
 
 @action(ACTIONS, "trigger_crash_dump", "os_compute_api:servers:trigger_crash_dump")
@@ -69,6 +95,8 @@ def show_diagnostics(server_id: str, caller: Caller, kit: KitOf, version: Versio
         server = tx.servers.find(server_id, project_id=scope_of(caller), columns=DETAIL)
     kit.must("os-server-diagnostics", caller, owner(server))
     admit(Action.DIAGNOSE, server.id, server.vm_state, None, has_host=server.host is not None)
+    if (power := STATES.get(server.power_state, "pending")) != "running":
+        raise Conflict(f"Cannot 'get_diagnostics' instance {server.id} while it is in power state {power}")
     told = kit.bus.call(DiagnoseGuest(server_id=server.id), host=server.host)
     return Json(_diagnosis(told, server) if version >= DIAGNOSIS_SINCE else _old_diagnosis(told))
 

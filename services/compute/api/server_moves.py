@@ -12,28 +12,48 @@ from common.errors import Conflict, InvalidInput
 from common.http.operations import action
 from services.compute.api.acting import ACTIONS, allowed
 from services.compute.api.kit import Kit, Tx
-from services.compute.api.schemas.parts import read
+from services.compute.api.schemas.parts import FALSE, TRUE, read
 from services.compute.api.schemas.servers import Evacuate, LiveMigrate, Migrate
 from services.compute.core.states import Action, admit
 from services.compute.db.servers import Server
 from services.compute.db.services import is_up
 
+AUTO_SINCE = 25
 NOWHERE = "No valid host was found. There is no other host that this server could be moved to."
 
 
-@action(ACTIONS, "migrate", "os_compute_api:os-migrate-server:migrate", takes=Migrate)
+@action(
+    ACTIONS,
+    "migrate",
+    "os_compute_api:os-migrate-server:migrate",
+    "os_compute_api:os-migrate-server:migrate:host",
+    takes=Migrate,
+)
 def migrate(server_id: str, options: Any, caller: Who, kit: Kit, version: int) -> Response:
     host = read(Migrate, options or {}, version).host
     with kit.transaction() as tx:
+        _may_choose(tx, host, "os-migrate-server:migrate", server_id, caller, kit)
         server = _admitted(tx, Action.MIGRATE, "os-migrate-server:migrate", server_id, caller, kit)
         _must_be_another(tx, host, server)
     raise InvalidInput(NOWHERE)
 
 
-@action(ACTIONS, "os-migrateLive", "os_compute_api:os-migrate-server:migrate_live", takes=LiveMigrate)
+@action(
+    ACTIONS,
+    "os-migrateLive",
+    "os_compute_api:os-migrate-server:migrate_live",
+    "os_compute_api:os-migrate-server:migrate_live:host",
+    takes=LiveMigrate,
+)
 def migrate_live(server_id: str, options: Any, caller: Who, kit: Kit, version: int) -> Response:
-    host = read(LiveMigrate, options, version).host
+    asked = read(LiveMigrate, options, version)
+    host = asked.host
+    if asked.block_migration == "auto" and version < AUTO_SINCE:
+        raise InvalidInput(
+            f"Invalid input for field/attribute block_migration. Value: auto. 'auto' is not one of {[*TRUE, *FALSE]}"
+        )
     with kit.transaction() as tx:
+        _may_choose(tx, host, "os-migrate-server:migrate_live", server_id, caller, kit)
         server = _admitted(tx, Action.LIVE_MIGRATE, "os-migrate-server:migrate_live", server_id, caller, kit)
         _must_be_another(tx, host, server)
     raise InvalidInput(NOWHERE)
@@ -56,6 +76,13 @@ def _admitted(tx: Tx, wanted: Action, rule: str, server_id: str, caller: Who, ki
     server = allowed(tx, rule, server_id, caller, kit)
     admit(wanted, server.id, server.vm_state, server.task_state, has_host=server.host is not None)
     return server
+
+
+def _may_choose(tx: Tx, host: str | None, rule: str, server_id: str, caller: Who, kit: Kit) -> None:
+    """Who may move a server may not yet say where to.  NotFound, Forbidden"""
+    if host is not None:
+        allowed(tx, rule, server_id, caller, kit)
+        allowed(tx, f"{rule}:host", server_id, caller, kit)
 
 
 def _must_be_another(tx: Tx, host: str | None, server: Server) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,15 +13,20 @@ from common.auth.callers import Caller
 from common.clock import utc_now
 from common.errors import Forbidden, InvalidInput, NotFound
 from services.compute.api.kit import Kit, Tx
-from services.compute.api.schemas.servers import CreateServer, NewDisk, NewNic, NewServer, must_be_hostname
-from services.compute.core.images import Image, must_boot
+from services.compute.api.schemas.servers import CreateServer, NewFile, NewNic, NewServer, must_be_hostname
+from services.compute.api.server_disks import NO_VOLUMES, blank_disks, must_be_pluggable
+from services.compute.core.guests import BlankDisk
+from services.compute.core.hardware import hardware_of_copies
+from services.compute.core.hardware.allowed import must_be_allowed
+from services.compute.core.images import HELD_AS, Image, must_boot
+from services.compute.core.injected_files import InjectedFile
+from services.compute.core.local_disks import sized
 from services.compute.core.names import LONGEST_HOSTNAME, hostname_of, numbered
 from services.compute.core.quotas import Amount
 from services.compute.core.states import TaskState, VmState
 from services.compute.db.flavors import Flavor
 from services.compute.db.servers import as_uuid
 
-NO_VOLUMES = "Block Device Mapping is Invalid: this cloud has no volume service; a server's disk comes from its image."
 PASSWORD_LETTERS = "".join(sorted(set(string.ascii_letters + string.digits) - set("0O1lIi")))
 PASSWORD_LENGTH = 12
 
@@ -36,6 +41,8 @@ class Order:
     most: int
     flavor: Flavor
     image: Image
+    disks: list[BlankDisk]  # that it names besides the root; none: as the flavor has them
+    files: list[InjectedFile]
     public_key: str | None
     wanted_zone: str | None
     description: str | None
@@ -54,7 +61,8 @@ def order_of(body: CreateServer, caller: Caller, kit: Kit, version: int) -> Orde
     _must_be_built_here(asked)
     least, most = _counts(asked)
     kit.must("servers:create", caller)
-    image_id = _image_id(asked, kit, caller)
+    disks = _disks(asked, kit, caller)
+    image_id = _image_id(asked)
     _must_be_connectable(asked.networks, caller, kit)
     _must_have_groups(asked)
     with kit.reading() as tx:
@@ -63,15 +71,22 @@ def order_of(body: CreateServer, caller: Caller, kit: Kit, version: int) -> Orde
         public_key = _public_key(asked.key_name, tx, caller)
         if asked.metadata:
             tx.quotas.must_be_few(asked.metadata, project_id=str(caller.project_id))
+        files = files_of(asked.personality, tx, project_id=str(caller.project_id), user_id=caller.user_id)
     image = _image(image_id, caller, kit)
     must_boot(image, flavor)
+    must_be_allowed(image.properties, kit.settings.allowed_image_properties)
+    disks = sized(disks, flavor_copy(flavor))
+    hardware = hardware_of_copies(image_copy(image), flavor_copy(flavor))
+    must_be_pluggable(asked.block_device_mapping_v2, hardware)
     return Order(
         asked=asked,
-        hints=dict(body.hints or body.old_hints),
+        hints=body.hints.said() or body.old_hints.said(),
         least=least,
         most=most,
         flavor=flavor,
         image=image,
+        disks=disks,
+        files=files,
         public_key=public_key,
         wanted_zone=wanted_zone,
         description=asked.description if version >= 19 else asked.name,
@@ -85,6 +100,19 @@ def rows_of(order: Order, count: int, caller: Caller) -> list[dict[str, Any]]:
     names = numbered(order.asked.name, order.most)[:count]
     shared = _shared(order, caller) | {"reservation_id": reservation_id, "created_at": now, "updated_at": now}
     return [shared | _own(order, name, index) for index, name in enumerate(names)]
+
+
+def files_of(asked: Sequence[NewFile], tx: Tx, *, project_id: str, user_id: str) -> list[InjectedFile]:
+    """OverQuota"""
+    files = [InjectedFile(path=one.path, contents=one.contents) for one in asked]
+    if files:
+        tx.quotas.must_be_few_files(files, project_id=project_id, user_id=user_id)
+    return files
+
+
+def stored(files: Sequence[InjectedFile]) -> list[dict[str, str]] | None:
+    """As a server's row keeps them."""
+    return [one.model_dump() for one in files] or None
 
 
 def a_password() -> str:
@@ -114,10 +142,12 @@ def _shared(order: Order, caller: Caller) -> dict[str, Any]:
         "image_id": image.id,
         "image": image_copy(image),
         "flavor": flavor_copy(order.flavor),
+        "local_disks": [disk.model_dump(mode="json") for disk in order.disks] or None,
         "key_name": asked.key_name,
         "public_key": order.public_key,
         "user_data": asked.user_data,
-        "has_config_drive": asked.config_drive,
+        "files": stored(order.files),
+        "has_config_drive": asked.config_drive or bool(order.files),  # there is no other way into the guest
         "attributes": asked.metadata,
         "tags": asked.tags,
         "disk_config": asked.disk_config,
@@ -136,8 +166,10 @@ def image_copy(image: Image) -> dict[str, Any]:
         "sha512": image.os_hash_value,
         "size_bytes": image.size,
         "virtual_bytes": image.virtual_size,
-        "disk_format": image.disk_format,
+        "disk_format": HELD_AS.get(image.disk_format or "", image.disk_format),
         "name": image.name,
+        "min_disk": image.min_disk,
+        "min_ram": image.min_ram,
         "properties": dict(image.properties),
     }
 
@@ -153,8 +185,6 @@ def flavor_copy(flavor: Flavor) -> dict[str, Any]:
 
 def _must_be_built_here(asked: NewServer) -> None:
     """What Nova knows and this cloud does not is refused, never passed over."""
-    if asked.personality:
-        raise InvalidInput("Files can't be injected into servers here; use user_data.")
     if asked.trusted_image_certificates:
         raise InvalidInput("Image certificate validation is not available in this cloud.")
 
@@ -166,14 +196,18 @@ def _counts(asked: NewServer) -> tuple[int, int]:
     return asked.min_count, most
 
 
-def _image_id(asked: NewServer, kit: Kit, caller: Caller) -> UUID:
-    """Of imageRef, an id or an address that ends in one; the only disk that may be mapped is the same image's."""
-    given = asked.image_ref or ""
+def _disks(asked: NewServer, kit: Kit, caller: Caller) -> list[BlankDisk]:
     if asked.block_device_mapping:
         raise InvalidInput(NO_VOLUMES)
     if asked.block_device_mapping_v2:
         kit.must("servers:create:attach_volume", caller)
-        given = _mapped(asked.block_device_mapping_v2, given)
+    most = kit.settings.max_local_block_devices
+    return blank_disks(asked.block_device_mapping_v2, image_ref=asked.image_ref, most=most)
+
+
+def _image_id(asked: NewServer) -> UUID:
+    """Of imageRef, an id or an address that ends in one."""
+    given = asked.image_ref or ""
     if not given:
         raise InvalidInput("Invalid imageRef provided.")
     found = as_uuid(given.rsplit("/", 1)[-1])
@@ -184,23 +218,10 @@ def _image_id(asked: NewServer, kit: Kit, caller: Caller) -> UUID:
     return found
 
 
-def _mapped(disks: list[NewDisk], given: str) -> str:
-    disk = disks[0]
-    is_root = (
-        len(disks) == 1
-        and disk.source_type == "image"
-        and disk.destination_type == "local"
-        and str(disk.boot_index) == "0"
-        and not disk.volume_size
-    )
-    if not is_root or (given and disk.uuid and given.rsplit("/", 1)[-1] != disk.uuid):
-        raise InvalidInput(NO_VOLUMES)
-    return given or disk.uuid or ""
-
-
 def _image(image_id: UUID, caller: Caller, kit: Kit) -> Image:
+    """As its caller sees it now; a hundred servers that are asked for at once don't ask for it a hundred times."""
     try:
-        return kit.images.show(image_id, token=caller.token)
+        return kit.looks.ask((image_id, caller.token), lambda: kit.images.show(image_id, token=caller.token))
     except NotFound as error:
         raise InvalidInput("Can not find requested image") from error
     except Forbidden as error:

@@ -14,13 +14,13 @@ from common.clock import utc_now
 from services.compute.api import links
 from services.compute.api.kit import Kit, Tx
 from services.compute.api.versions import SERVER
+from services.compute.core.hardware.devices import root_device
 from services.compute.core.states import status_of
 from services.compute.db.servers import Server
 from services.compute.db.services import is_up
 
 FAULTY = ("ERROR", "DELETED")
 PROGRESSING = ("ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "MIGRATING")
-ROOT_DEVICE = "/dev/vda"
 SEEN_BY = (
     "os_compute_api:servers:show:host_status",
     "os_compute_api:servers:show:flavor-extra-specs",
@@ -176,7 +176,7 @@ def _attributes(row: Server) -> dict[str, Any]:
         "OS-EXT-SRV-ATTR:launch_index": row.launch_index,
         "OS-EXT-SRV-ATTR:ramdisk_id": "",
         "OS-EXT-SRV-ATTR:reservation_id": row.reservation_id,
-        "OS-EXT-SRV-ATTR:root_device_name": ROOT_DEVICE,
+        "OS-EXT-SRV-ATTR:root_device_name": root_device(row.image.get("properties") or {}),
         "OS-EXT-SRV-ATTR:user_data": row.user_data,
     }
 

@@ -15,12 +15,13 @@ from services.compute.api import links
 from services.compute.api.acting import allowed
 from services.compute.api.asking import Body, Version, empty, router
 from services.compute.api.kit import Kit, KitOf, Tx, owner, scope_of
-from services.compute.api.queries import limit_of
+from services.compute.api.queries import limit_of, truth_of
 from services.compute.api.schemas.parts import read
 from services.compute.api.schemas.servers import ChangedServer, CreateServer, UpdateServer, must_be_hostname
 from services.compute.api.server_ends import end
 from services.compute.api.server_filters import Filters, filters_of
 from services.compute.api.server_order import Order, order_of, rows_of
+from services.compute.api.server_prospects import would_go
 from services.compute.api.server_views import SEEN_BY, created, look_at, named, shown
 from services.compute.api.versions import UPDATED_SERVER
 from services.compute.db.server_lists import NAMED
@@ -38,11 +39,21 @@ routes = router()
     "os_compute_api:servers:create:forced_host",
     "compute:servers:create:requested_destination",
     takes=CreateServer,
+    filters=("dry_run",),
 )
-def create_server(body: Body, caller: Caller, kit: KitOf, version: Version) -> Response:
-    """Quota, rows and the sagas that boot them: all or nothing; the work begins after the commit."""
+def create_server(request: Request, body: Body, caller: Caller, kit: KitOf, version: Version) -> Response:
+    """Quota, rows and the sagas that boot them: all or nothing; the work begins after the commit.
+
+    `?dry_run=true` answers where they would go and why, and changes nothing.
+    """
     asked = read(CreateServer, body, version)
     order = order_of(asked, caller, kit, version)
+    if truth_of(request.query_params.get("dry_run", "false"), "dry_run"):
+        with kit.trying() as tx:
+            rows = _admitted(order, caller, tx)
+            tx.servers.add(rows)
+            _join_group(order, rows, caller, tx)
+            return would_go(rows, tx, caller, kit)
     with kit.transaction() as tx:
         rows = _admitted(order, caller, tx)
         tx.servers.add(rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fastapi import Request, Response
@@ -24,6 +24,7 @@ from services.compute.core.usage import Period, ServerUsage, usage_of
 routes = router()
 
 PAGED = 40
+MOMENT = timedelta(microseconds=1)
 FORMS = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%d %H:%M:%S.%f")
 
 
@@ -56,9 +57,9 @@ def show_usage(project_id: str, request: Request, caller: Caller, kit: KitOf, ve
 
 
 def _period(query: QueryParams) -> Period:
-    """Until now at most.  InvalidInput"""
+    """Until now at most; this very moment if nothing is asked, as by Nova.  InvalidInput"""
     now = utc_now()
-    start, end = _moment(query.get("start"), now), _moment(query.get("end"), now)
+    start, end = _moment(query.get("start"), now), _moment(query.get("end"), now + MOMENT)
     if start >= end:
         raise InvalidInput("Invalid start time. The start time cannot occur after the end time.")
     return Period(start, min(end, now))

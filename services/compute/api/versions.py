@@ -80,7 +80,10 @@ BEFORE_2_75 = (
     "OS-EXT-SRV-ATTR:user_data", "host_status", "security_groups",
 )  # fmt: skip
 UPDATED_SERVER = Shape(since=dict.fromkeys(BEFORE_2_75, 75))
-REBUILT_SERVER = Shape(since=dict.fromkeys(BEFORE_2_75, 75) | {"key_name": 54, "user_data": 57})
+REBUILT_SERVER = Shape(
+    since=dict.fromkeys(BEFORE_2_75, 75) | {"key_name": 54, "user_data": 57},
+    until={"OS-EXT-SRV-ATTR:user_data": 0},  # it has `user_data` alone
+)
 
 # ---------------------------------------------------------------- flavors
 
@@ -121,6 +124,7 @@ def _policy_in_a_list(group: Body) -> None:
 
 
 SERVER_GROUP = Shape(since={"project_id": 13, "user_id": 13}, changes=((64, _policy_in_a_list),))
+MIGRATION = Shape(since={"migration_type": 23, "uuid": 59, "project_id": 80, "user_id": 80})
 AGGREGATE = Shape(since={"uuid": 41})
 KEYPAIR = Shape(since={"type": 2})
 SERVICE = Shape(since={"forced_down": 11}, changes=((53, _number_for_id),))

@@ -20,6 +20,7 @@ NAMES_SHOWN = 3
 # fmt: off
 AMOUNTS = {
     ResourceClass.VCPU:      ("vCPUs",  "{} vCPUs"),
+    ResourceClass.PCPU:      ("dedicated processors", "{} dedicated processors"),
     ResourceClass.MEMORY_MB: ("memory", "{} MiB of memory"),
     ResourceClass.DISK_GB:   ("disk",   "{} GiB of disk"),
 }
@@ -89,6 +90,38 @@ def _is_for_the_image(host: HostView, wish: Wish) -> bool:
     return host.name not in wish.for_other_images
 
 
+def _has_the_hardware(host: HostView, wish: Wish) -> bool:
+    return wish.for_properties is None or host.name in wish.for_properties
+
+
+def _has_the_cells(host: HostView, wish: Wish) -> bool:
+    return host.name not in wish.without_cells
+
+
+def _other_cells(hosts: Sequence[HostView], wish: Wish) -> str:
+    name = hosts[0].name
+    return f"choose a flavor or image that asks for less: host {name} {wish.without_cells[name]}"
+
+
+def _has_the_groups(host: HostView, wish: Wish) -> bool:
+    return wish.for_groups is None or host.name in wish.for_groups
+
+
+def _others_of(wish: Wish) -> dict[str, int]:
+    """What is asked for besides what every host has."""
+    return {name: amount for name, amount in wish.resources.items() if name not in AMOUNTS}
+
+
+def _has_the_rest(host: HostView, wish: Wish) -> bool:
+    return all(host.fits(name, amount) for name, amount in _others_of(wish).items())
+
+
+def _less_of_the_rest(hosts: Sequence[HostView], wish: Wish) -> str:
+    short = [f"{host.most(name)} of {name}" for host in hosts[:1] for name, amount in _others_of(wish).items()
+             if not host.fits(name, amount)]  # fmt: skip
+    return f"choose a flavor that asks for at most {' and '.join(short)}, which host {hosts[0].name} has left"
+
+
 def _has_room(resource: ResourceClass) -> Passes:
     return lambda host, wish: host.fits(resource, wish.resources.get(resource, 0))
 
@@ -132,14 +165,25 @@ def _advise(what: str) -> Advice:
 def _smaller_flavor(hosts: Sequence[HostView], wish: Wish) -> str:
     """For the host that comes closest: the least is lacking, as a part of what is asked."""
     best = min(hosts, key=lambda host: sum(_lack(host, wish).values()))
+    if ResourceClass.PCPU in wish.resources and not any(ResourceClass.PCPU in host.stock for host in hosts):
+        return "choose a flavor or image that shares processors (hw:cpu_policy), or set cpu_dedicated_set for an agent"
     short = [resource for resource, lack in _lack(best, wish).items() if lack]
+    if ResourceClass.PCPU in short and not best.most(ResourceClass.PCPU):
+        return (
+            "choose a flavor or image that shares processors (hw:cpu_policy), or wait for a guest to give its own back"
+        )
+    if not short and not _has_the_rest(best, wish):
+        return _less_of_the_rest([best], wish)
+    if not short:  # a host's rule of how much one may have at once
+        return "choose a flavor that asks for other amounts"
     has = [f"{best.most(one)} of the {AMOUNTS[one][1].format(wish.resources[one])} asked for" for one in short]
     most = [AMOUNTS[one][1].format(best.most(one)) for one in short]
     return f"host {best.name} comes closest with {' and '.join(has)}: choose a flavor with at most {' and '.join(most)}"
 
 
 def _lack(host: HostView, wish: Wish) -> dict[ResourceClass, float]:
-    return {one: max(0, wanted - host.most(one)) / wanted for one, wanted in wish.resources.items()}
+    asked = {one: wish.resources[one] for one in AMOUNTS if one in wish.resources}
+    return {one: max(0, wanted - host.most(one)) / wanted for one, wanted in asked.items()}
 
 
 def _room(resource: ResourceClass) -> Filter:
@@ -171,10 +215,18 @@ FILTERS: tuple[Filter, ...] = (
            _advise("ask an administrator to open an aggregate to the project")),
     Filter("AggregateImagePropertiesIsolation", "kept for other images",                  _is_for_the_image,
            _advise("choose an image without the properties that aggregates keep apart")),
+    Filter("ImagePropertiesFilter",  "of another architecture or kind than the image is for", _has_the_hardware,
+           _advise("choose an image for the hosts that there are")),
+    Filter("NUMATopologyFilter", "without the NUMA cells, processors or memory pages asked for", _has_the_cells, _other_cells),
+    Filter("GroupsFilter", "without providers for the flavor's groups of resources and traits", _has_the_groups,
+           _advise("choose a flavor whose groups ask for less, or give a host providers that have it")),
     Filter("TraitsFilter",           "without the right traits",     _has_traits,     _fewer_traits),
     _room(ResourceClass.MEMORY_MB),
     _room(ResourceClass.VCPU),
+    _room(ResourceClass.PCPU),
     _room(ResourceClass.DISK_GB),
+    Filter("ResourcesFilter", "without enough of the other resources asked for", _has_the_rest, _less_of_the_rest,
+           is_room=True),
 )
 # fmt: on
 
@@ -193,7 +245,8 @@ class Explanation:
         if not self.total:
             return f"No valid host was found. There are no hosts yet: {self.advice}."
         told = "; ".join(f"{rule.name} removed {_named(hosts)} ({rule.removes})" for rule, hosts in self.removed)
-        return f"No valid host was found. Of {self.total} hosts, {told}. To make it fit, {self.advice}."
+        hosts = "1 host" if self.total == 1 else f"{self.total} hosts"
+        return f"No valid host was found. Of {hosts}, {told}. To make it fit, {self.advice}."
 
     @property
     def has_down(self) -> bool:
@@ -209,10 +262,11 @@ def explain(hosts: Sequence[HostView], wish: Wish) -> Explanation:
     """The rules one after another, and the smallest change that would let a host pass."""
     left, removed = list(hosts), []
     for rule in FILTERS:
-        gone = tuple(host.name for host in left if not rule.passes(host, wish))
-        if gone:
-            removed.append((rule, gone))
-            left = [host for host in left if rule.passes(host, wish)]
+        passed = [host for host in left if rule.passes(host, wish)]
+        if len(passed) < len(left):
+            stays = {host.name for host in passed}
+            removed.append((rule, tuple(host.name for host in left if host.name not in stays)))
+            left = passed
     return Explanation(len(hosts), tuple(removed), _advice(hosts, wish))
 
 
@@ -221,7 +275,8 @@ def _advice(hosts: Sequence[HostView], wish: Wish) -> str:
         return "start an agent on one"
     rooms = [rule for rule in FILTERS if rule.is_room]
     for without in ([rooms] if rooms else []) + [[rule] for rule in FILTERS if not rule.is_room]:
-        near = [host for host in hosts if all(rule.passes(host, wish) for rule in FILTERS if rule not in without)]
+        others = [rule for rule in FILTERS if rule not in without]
+        near = [host for host in hosts if all(rule.passes(host, wish) for rule in others)]
         if near:
             return without[0].advice(near, wish)
     return "more than one of these has to change"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
+import base64
+from enum import IntEnum, StrEnum
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
+
+from services.compute.core.hardware import Hardware
 
 
 class PowerState(IntEnum):
@@ -30,6 +33,31 @@ class GuestImage(BaseModel):
     disk_format: str  # "qcow2" or "raw": what the image service inspected and recorded, never probed again
 
 
+class Quiesce(StrEnum):
+    """Whether a guest's file systems are to be frozen, by its agent, at the moment that a copy shows."""
+
+    NO = "no"
+    TRY = "try"
+    MUST = "must"
+
+
+class DiskKind(StrEnum):
+    EPHEMERAL = "ephemeral"
+    SWAP = "swap"
+
+
+class BlankDisk(BaseModel):
+    """A disk that a guest has besides its root: with nothing on it, at first, but a file system or swap."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    kind: DiskKind
+    size_mib: int
+    file_system: str = ""  # of an ephemeral one; "": not chosen yet
+    tag: str | None = None  # what its owner calls it, for the guest to find it by
+    bus: str | None = None  # where it is plugged in; None: where the root disk is
+
+
 class GuestSize(BaseModel):
     """What a resize changes."""
 
@@ -39,6 +67,8 @@ class GuestSize(BaseModel):
     vcpus: int
     memory_mib: int
     root_gib: int  # the root disk grows to this, and never shrinks
+    hardware: Hardware | None = None  # None: stays as it is
+    disks: tuple[BlankDisk, ...] = ()  # besides it: ephemeral ones grow, swap of another size is made anew
 
 
 class GuestSpec(BaseModel):
@@ -55,8 +85,19 @@ class GuestSpec(BaseModel):
     memory_mib: int
     root_gib: int  # 0: as large as the image's virtual size
     image: GuestImage
+    hardware: Hardware = Hardware()
     config_drive: dict[str, str] | None = None  # path inside the drive -> text; None: no drive
+    config_drive_bytes: dict[str, str] = {}  # and what is no text, in base64
+    disks: tuple[BlankDisk, ...] = ()  # besides the root disk, in the order in which the guest sees them
     build: str = ""  # which order made it: a guest of the same one is not made again
+
+
+def drive_of(spec: GuestSpec) -> dict[str, bytes] | None:
+    """Path inside the config drive -> content."""
+    if spec.config_drive is None:
+        return None
+    text = {name: content.encode(errors="replace") for name, content in spec.config_drive.items()}
+    return text | {name: base64.b64decode(content) for name, content in spec.config_drive_bytes.items()}
 
 
 class DiskUse(BaseModel):

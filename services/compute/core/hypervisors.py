@@ -7,14 +7,17 @@ Errors are the platform's: `NotFound` (no such guest here), `HostFailed` (this h
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from threading import Event
+from typing import Any, Protocol
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from services.compute.core.guests import Diagnosis, GuestFound, GuestSize, GuestSpec, PowerState
+from services.compute.core.consoles import UNLESS_TOLD, ConsoleKind
+from services.compute.core.guests import BlankDisk, Diagnosis, GuestFound, GuestSize, GuestSpec, PowerState, Quiesce
+from services.compute.core.hardware.fitting import HostCell
 
 
 class HostFacts(BaseModel):
@@ -26,13 +29,39 @@ class HostFacts(BaseModel):
     address: str  # for hypervisor_show's host_ip
     hypervisor_type: str  # "QEMU", "KVM", "simulated"
     hypervisor_version: int  # libvirt's form: major*1000000 + minor*1000 + micro
-    vcpus: int
+    vcpus: int  # that guests may share
     memory_mib: int
     disk_gib: int
     cpu_info: dict[str, object] = {}
     traits: tuple[str, ...] = ()
     memory_reserved_mib: int = 0
     disk_free_gib: int = 0
+    disk_reserved_gib: int = 0  # what cached images take
+    consoles: tuple[ConsoleKind, ...] = UNLESS_TOLD  # that a new guest gets
+    pcpus: int = 0  # that are kept for guests with dedicated processors
+    cells: tuple[HostCell, ...] = ()  # NUMA cells; none: it does not tell
+
+
+ARCHITECTURES = {"i386": "i686", "i486": "i686", "i586": "i686", "amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"}
+RUNS_TOO = {"x86_64": "i686", "aarch64": "armv7l"}  # what a processor can do besides
+IMAGE_ASKS = {  # properties of images, newer and older names: what they ask of a host
+    "hw_architecture": "architecture", "architecture": "architecture",
+    "img_hv_type": "kind", "hypervisor_type": "kind", "hw_vm_mode": "mode", "vm_mode": "mode",
+}  # fmt: skip
+
+
+def suits(facts: Mapping[str, Any], properties: Mapping[str, Any]) -> bool:
+    """Whether guests of an image can run there.  What a host does not tell is taken for granted."""
+    asked = {IMAGE_ASKS[name]: str(value).lower() for name, value in properties.items() if name in IMAGE_ASKS and value}
+    own = str((facts.get("cpu_info") or {}).get("arch") or "").lower()
+    wanted = ARCHITECTURES.get(asked.get("architecture", ""), asked.get("architecture", own))
+    kinds = {"kvm": ("kvm", "qemu"), "simulated": ("kvm", "qemu", "simulated")}
+    kind = str(facts.get("hypervisor_type") or "qemu").lower()
+    return (
+        (not own or wanted in (own, RUNS_TOO.get(own)))
+        and asked.get("kind", kind) in kinds.get(kind, (kind,))
+        and asked.get("mode", "hvm") == "hvm"
+    )
 
 
 GuestWatcher = Callable[[UUID, PowerState | None], None]
@@ -43,7 +72,7 @@ class Hypervisor(Protocol):
     def facts(self) -> HostFacts: ...
 
     def create(self, spec: GuestSpec, image: Path) -> PowerState:
-        """Make disk, config drive and guest from a cached image, and power on.
+        """Make disks, config drive and guest from a cached image, and power on.
 
         A guest that exists already is only powered on.  What a dead earlier try left is made good.
         """
@@ -75,13 +104,16 @@ class Hypervisor(Protocol):
         """
 
     def resize(self, server_id: UUID, size: GuestSize) -> PowerState:
-        """Switch the guest off and give it this size, keeping the way back: its disk and size as they were."""
+        """Switch the guest off and give it this size, keeping the way back: its disks and size as they were."""
 
     def keep_size(self, server_id: UUID) -> PowerState:
         """Forget the way back; none there is fine."""
 
-    def restore_size(self, server_id: UUID) -> PowerState:
-        """Switch the guest off and take the way back, disk contents included; without one the guest stays as it is."""
+    def restore_size(self, server_id: UUID, disks: Sequence[BlankDisk]) -> PowerState:
+        """Switch the guest off and take the way back, disk contents included; without one the guest stays as it is.
+
+        `disks`: what it had besides its root; swap is not kept and comes from here.
+        """
 
     def rescue(self, spec: GuestSpec, image: Path) -> PowerState:
         """Restart the guest from a fresh disk of this image, its own root disk being the second."""
@@ -97,8 +129,21 @@ class Hypervisor(Protocol):
 
     def diagnose(self, server_id: UUID) -> Diagnosis: ...
 
+    def copy_disk(self, server_id: UUID, image_id: UUID, *, quiesce: Quiesce, over: Event) -> Path:
+        """A qcow2 file that holds the whole root disk as it is at one moment, and refers to no other file.
+
+        Takes long; given up (Conflict) once `over` is set.  A copy for this image that is there is not made again.
+        Conflict, too, if the guest must be quiesced and its agent does not do it.
+        """
+
+    def drop_copies(self, server_id: UUID) -> None:
+        """End what is under way and remove the files.  None there is fine."""
+
+    def copied(self) -> set[UUID]:
+        """Servers with copies here, also half-made ones."""
+
     def destroy(self, server_id: UUID) -> None:
-        """Guest, disk, config drive, console log: gone.  None there is fine."""
+        """Guest, disk and its copies, config drive, console log: gone.  None there is fine."""
 
     def state(self, server_id: UUID) -> PowerState:  # NotFound
         ...
@@ -114,6 +159,12 @@ class Hypervisor(Protocol):
 
     def console(self, server_id: UUID, *, max_bytes: int) -> bytes:  # NotFound
         """The newest bytes that the guest wrote to its serial console."""
+
+    def open_console(self, server_id: UUID, kind: ConsoleKind) -> int:
+        """A descriptor to read and write the guest's screen or serial line; whoever asked closes it.
+
+        Conflict if the guest is off, or has no such console.
+        """
 
     def watch(self, watcher: GuestWatcher) -> None:
         """Call `watcher` whenever a guest of ours changes by itself or by us, from a thread of the driver's."""

@@ -10,7 +10,15 @@ from uuid import UUID
 from common.errors import InvalidInput
 
 GIB = 1 << 30
-BOOTABLE = ("qcow2", "raw")
+ISO = "iso"
+HELD_AS = {"qcow2": "qcow2", "raw": "raw", "gpt": "raw", ISO: ISO}
+"""What a host opens an image as, by the format that is recorded: a disk with partitions is a raw one.
+
+From an ISO image a guest starts as from a CD-ROM; its root disk is empty.
+"""
+
+BOOTABLE = tuple(HELD_AS)
+WRAPPED = ("ova", "ovf", "docker", "compressed")  # containers that no host unpacks
 
 
 class Image(Protocol):
@@ -70,8 +78,16 @@ def must_boot(image: Image, size: Size) -> None:
             f"Image {image.id} is unacceptable: disk format '{image.disk_format}' is none that a server can start "
             f"from ({', '.join(BOOTABLE)})."
         )
+    if image.container_format in WRAPPED:
+        raise InvalidInput(
+            f"Image {image.id} is unacceptable: no server can start from a container of format '{image.container_format}'."
+        )
     if size.memory_mib < image.min_ram:
         raise InvalidInput("Flavor's memory is too small for requested image.")
+    if size.root_gib == 0 and image.disk_format == ISO:
+        raise InvalidInput(
+            "Flavor's disk is too small for requested image: beside a CD-ROM a server needs a disk of its own."
+        )
     if size.root_gib == 0:  # as large as the image turns out
         return
     room = size.root_gib * GIB

@@ -1,46 +1,46 @@
-"""Name filters: Nova takes them as regular expressions; here they are a bounded part of that language.
-
-`^` and `$` at the ends, `.` for any character, `.*` for any text, `\\` before a character that means itself.  Everything else
-stands for itself, so no filter can make the database think for long.
-"""
+"""Name filters are regular expressions: what they become for the database."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+
 from common.errors import InvalidInput
+from common.regular import Unreadable, expression
 
-LONGEST = 255
-MOST_GAPS = 5
 ESCAPE = "\\"
+_PLAIN = re.compile(r"(\^)?((?:\.\*|\\[^A-Za-z0-9]|[^\\^$*+?{}()\[\]|])*?)(\$)?")
+_WORDS = re.compile(r"\.\*|\\.|.", re.DOTALL)
+MOST_GAPS = 5
 
 
-def like(pattern: str, field: str) -> str:
-    """The pattern for SQL's LIKE with ESCAPE.  InvalidInput if it is too long, or has too many gaps."""
-    if len(pattern) > LONGEST or "\0" in pattern:
-        raise InvalidInput(f"Invalid input for query parameters {field}. The pattern is too long")
-    starts, ends = pattern.startswith("^"), pattern.endswith("$") and not pattern.endswith("\\$")
-    body = pattern[1 if starts else 0 : -1 if ends else None]
-    words = list(_words(body))
-    if words.count("%") > MOST_GAPS:
-        raise InvalidInput(f"Invalid input for query parameters {field}. The pattern has too many gaps")
-    return ("" if starts else "%") + "".join(words) + ("" if ends else "%")
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """For SQL's LIKE with ESCAPE, which is fast, or for REGEXP."""
+
+    text: str
+    is_regular: bool
 
 
-def _words(body: str) -> list[str]:
-    found: list[str] = []
-    at = 0
-    while at < len(body):
-        char, after = body[at], body[at + 1 : at + 2]
-        if char == "\\" and after:
-            found.append(_literal(after))
-        elif char == "." and after == "*":
-            found.append("%")
-        elif char == ".":
-            found.append("_")
-        else:
-            found.append(_literal(char))
-        at += 2 if (char == "\\" and after) or (char == "." and after == "*") else 1
-    return found
+def pattern_of(given: str, field: str) -> Pattern:
+    """InvalidInput for what is no regular expression."""
+    try:
+        expression(given)
+    except Unreadable as error:
+        shown = given[:64]
+        raise InvalidInput(
+            f"Invalid input for query parameters {field}. Value: {shown}. {shown!r} is not a 'regex'"
+        ) from error
+    simple = _PLAIN.fullmatch(given)
+    if simple is None or simple[2].count(".*") > MOST_GAPS:
+        return Pattern(given, is_regular=True)
+    starts, body, ends = simple.groups()
+    words = "".join(_like(word) for word in _WORDS.findall(body))
+    return Pattern(("" if starts else "%") + words + ("" if ends else "%"), is_regular=False)
 
 
-def _literal(char: str) -> str:
+def _like(word: str) -> str:
+    if word in (".*", "."):
+        return "%" if word == ".*" else "_"
+    char = word[-1]
     return ESCAPE + char if char in ("%", "_", ESCAPE) else char

@@ -7,14 +7,21 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from services.compute.core.placement import ResourceClass, Stock, nonzero
+from services.compute.core.allocation_candidates import Amounts, Group
+from services.compute.core.demands import Demand, demand_of
+from services.compute.core.hardware import device_traits
+from services.compute.core.hardware.processors import Processors
+from services.compute.core.placement import Stock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """What one server asks for.  `None` and empty mean that anything will do."""
 
-    resources: Mapping[ResourceClass, int]
+    resources: Mapping[str, int]
+    groups: Mapping[str, Group] = field(default_factory=dict)  # what is asked for together, from one provider each
+    is_isolated: bool = False  # and no two of them from the same
+    processors: Processors = field(default_factory=Processors)
     zone: str | None = None
     host: str | None = None
     required_traits: frozenset[str] = frozenset()
@@ -27,16 +34,31 @@ class Wish:
     for_flavor: frozenset[str] | None = None  # hosts whose aggregates have what the flavor asks for
     for_others: frozenset[str] = frozenset()  # hosts whose aggregates are for other projects
     for_other_images: frozenset[str] = frozenset()  # and for other images
+    for_properties: frozenset[str] | None = None  # hosts of the architecture and kind that the image asks for
+    for_groups: frozenset[str] | None = None  # hosts whose providers have what the groups ask for; for explanations
+    without_cells: Mapping[str, str] = field(default_factory=dict)  # hosts that could not hold its NUMA cells -> why
 
     @property
     def allowed(self) -> frozenset[str] | None:
         """Where it may go at most; None: anywhere."""
-        given = [one for one in (self.beside, self.with_group, self.for_flavor) if one is not None]
+        sets = (self.beside, self.with_group, self.for_flavor, self.for_properties, self.for_groups)
+        given = [one for one in sets if one is not None]
         return frozenset.intersection(*given) if given else None
 
     @property
     def avoided(self) -> frozenset[str]:
-        return self.failed_hosts | self.apart | self.group_full | self.for_others | self.for_other_images
+        return (
+            self.failed_hosts
+            | self.apart
+            | self.group_full
+            | self.for_others
+            | self.for_other_images
+            | self.without_cells.keys()
+        )
+
+    @property
+    def demand(self) -> Demand:
+        return Demand(self.resources, self.required_traits, self.forbidden_traits, self.groups, self.is_isolated)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +70,13 @@ class HostView:
     is_up: bool = True
     is_disabled: bool = False
     disabled_reason: str | None = None
-    stock: Mapping[ResourceClass, Stock] = field(default_factory=dict)
+    stock: Mapping[str, Stock] = field(default_factory=dict)
     traits: frozenset[str] = frozenset()
 
-    def fits(self, resource: ResourceClass, wanted: int) -> bool:
+    def fits(self, resource: str, wanted: int) -> bool:
         return wanted == 0 or (resource in self.stock and self.stock[resource].fits(wanted))
 
-    def most(self, resource: ResourceClass) -> int:
+    def most(self, resource: str) -> int:
         return self.stock[resource].most_for_one if resource in self.stock else 0
 
 
@@ -68,6 +90,9 @@ class Candidate:
     generation: int
     free_memory_mib: float
     free_vcpus: float
+    free_disk_gib: float = 0
+    amounts: Amounts | None = None  # what to take of which provider; None: all of the host's own
+    generations: Mapping[UUID, int] = field(default_factory=dict)  # of the other providers
 
 
 def wish_of(
@@ -81,28 +106,20 @@ def wish_of(
 ) -> Wish:
     """From a server's flavor copy, its image's properties and the zone asked for ("zone", "zone:host", "zone:host:node")."""
     zone, host = _zone_and_host(wanted_zone)
-    required, forbidden = _traits(dict(flavor.get("extra_specs") or {}), dict(image_properties))
+    demand = demand_of(flavor, image_properties)
+    devices = device_traits(image_properties, flavor.get("extra_specs") or {})
     return Wish(
-        resources=needs_of(flavor),
+        resources=demand.resources,
+        groups=demand.groups,
+        is_isolated=demand.is_isolated,
+        processors=demand.processors,
         zone=zone,
         host=host,
-        required_traits=required,
-        forbidden_traits=forbidden,
+        required_traits=demand.required_traits | devices,
+        forbidden_traits=demand.forbidden_traits,
         failed_hosts=frozenset(failed_hosts),
         beside=None if beside is None else frozenset(beside),
         apart=frozenset(apart),
-    )
-
-
-def needs_of(flavor: Mapping[str, Any]) -> dict[ResourceClass, int]:
-    """What a server of this flavor claims."""
-    swap_gib = -(-int(flavor.get("swap_mib") or 0) // 1024)
-    return nonzero(
-        {
-            ResourceClass.VCPU: int(flavor["vcpus"]),
-            ResourceClass.MEMORY_MB: int(flavor["memory_mib"]),
-            ResourceClass.DISK_GB: int(flavor["root_gib"]) + int(flavor.get("ephemeral_gib") or 0) + swap_gib,
-        }
     )
 
 
@@ -110,14 +127,3 @@ def _zone_and_host(wanted: str | None) -> tuple[str | None, str | None]:
     zone, _, rest = (wanted or "").partition(":")
     host, _, node = rest.partition(":")
     return zone or None, host or node or None
-
-
-def _traits(*sources: Mapping[str, Any]) -> tuple[frozenset[str], frozenset[str]]:
-    """Traits required and forbidden, as extra specs and image properties say: "trait:HW_CPU_X86_AVX2": "required"."""
-    named = [
-        (key.removeprefix("trait:"), value) for one in sources for key, value in one.items() if key.startswith("trait:")
-    ]
-    return (
-        frozenset(name for name, value in named if value == "required"),
-        frozenset(name for name, value in named if value == "forbidden"),
-    )

@@ -45,6 +45,14 @@ class TaskState(StrEnum):
     RESCUING = "rescuing"
     UNRESCUING = "unrescuing"
     MIGRATING = "migrating"
+    SNAPSHOT_PENDING = "image_snapshot_pending"
+    BACKING_UP = "image_backup"
+    COPYING = "image_snapshot"
+    UPLOADING = "image_uploading"
+    SHELVING = "shelving"
+    SHELVING_UPLOADING = "shelving_image_uploading"
+    OFFLOADING = "shelving_offloading"
+    UNSHELVING = "unshelving"
     SOFT_DELETING = "soft-deleting"
     DELETING = "deleting"
 
@@ -73,6 +81,14 @@ class Action(StrEnum):
     MIGRATE = "migrate"
     LIVE_MIGRATE = "os-migrateLive"
     EVACUATE = "evacuate"
+    CREATE_IMAGE = "createImage"
+    CREATE_BACKUP = "createBackup"
+    SHELVE = "shelve"
+    SHELVE_OFFLOAD = "shelveOffload"
+    UNSHELVE = "unshelve"
+    ATTACH_VOLUME = "attach_volume"
+    ATTACH_INTERFACE = "attach_interface"
+    DETACH_INTERFACE = "detach_interface"
 
     @property
     def word(self) -> str:
@@ -89,6 +105,8 @@ class Rule:
 
 
 _V, _T = VmState, TaskState
+_ANY = frozenset(_V)
+_SETTLED = {_V.ACTIVE, _V.STOPPED, _V.PAUSED, _V.SUSPENDED}
 # fmt: off
 RULES: dict[Action, Rule] = {
     # action                  allowed in                        saga               task state           leaves
@@ -107,20 +125,32 @@ RULES: dict[Action, Rule] = {
     Action.CRASH_DUMP:  Rule({_V.ACTIVE, _V.PAUSED, _V.RESCUED, _V.RESIZED, _V.ERROR},
                                                                 "crash_server",    None,                None),
     Action.CHANGE_PASSWORD: Rule({_V.ACTIVE},                   "",                None,                None),
-    Action.DIAGNOSE:    Rule({_V.ACTIVE},                       "",                None,                None),
+    Action.DIAGNOSE:    Rule(_ANY,                              "",                None,                None, set(_T)),
     Action.RESIZE:      Rule({_V.ACTIVE, _V.STOPPED},           "resize_server",   _T.RESIZING,         _V.RESIZED),
     Action.CONFIRM_RESIZE: Rule({_V.RESIZED},                   "confirm_resize",  _T.CONFIRMING,       None),
     Action.REVERT_RESIZE:  Rule({_V.RESIZED},                   "revert_resize",   _T.REVERTING,        None),
     Action.RESCUE:      Rule({_V.ACTIVE, _V.STOPPED, _V.ERROR}, "rescue_server",   _T.RESCUING,         _V.RESCUED),
     Action.UNRESCUE:    Rule({_V.RESCUED},                      "unrescue_server", _T.UNRESCUING,       _V.ACTIVE),
+    Action.CREATE_IMAGE:   Rule(_SETTLED,                        "snapshot_server", _T.SNAPSHOT_PENDING, None),
+    Action.CREATE_BACKUP:  Rule(_SETTLED,                        "backup_server",   _T.BACKING_UP,       None),
+    Action.SHELVE:         Rule(_SETTLED,                        "shelve_server",   _T.SHELVING,         _V.SHELVED),
+    Action.SHELVE_OFFLOAD: Rule({_V.SHELVED},                    "offload_server",  _T.OFFLOADING,       _V.SHELVED_OFFLOADED),
+    Action.UNSHELVE:       Rule({_V.SHELVED, _V.SHELVED_OFFLOADED}, "unshelve_server", _T.UNSHELVING,    _V.ACTIVE),
     # to another host: nothing does it yet, and each is refused once its state has been looked at
     Action.MIGRATE:      Rule({_V.ACTIVE, _V.STOPPED},          "",                _T.RESIZING,         _V.RESIZED),
     Action.LIVE_MIGRATE: Rule({_V.ACTIVE, _V.PAUSED},           "",                _T.MIGRATING,        None),
-    Action.EVACUATE:     Rule({_V.ACTIVE, _V.STOPPED, _V.ERROR}, "",               _T.REBUILDING,       _V.ACTIVE),
+    Action.EVACUATE:     Rule({_V.ACTIVE, _V.STOPPED, _V.ERROR}, "",               _T.REBUILDING,       _V.ACTIVE, set(_T)),
+    # what no service has yet: not found, once the state has been looked at
+    Action.ATTACH_VOLUME:    Rule({_V.ACTIVE, _V.PAUSED, _V.STOPPED, _V.RESIZED, _V.SOFT_DELETED, _V.SHELVED,
+                                   _V.SHELVED_OFFLOADED},        "",                None,                None),
+    Action.ATTACH_INTERFACE: Rule({_V.ACTIVE, _V.PAUSED, _V.STOPPED}, "",           None,                None),
+    Action.DETACH_INTERFACE: Rule({_V.ACTIVE, _V.PAUSED, _V.STOPPED}, "",           None,                None),
 }
 # fmt: on
+ON_ITS_HOST = (Action.START, Action.STOP, Action.CRASH_DUMP, Action.DIAGNOSE)
+"""What asks for a host before it looks at the state."""
 RUNNING = (VmState.ACTIVE, VmState.RESCUED)
-"""Whose guests are to run after their host was restarted."""
+"""Whose guests run."""
 WITH_GUEST = (
     *RUNNING, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED, VmState.RESIZED, VmState.SHELVED, VmState.SOFT_DELETED,
 )  # fmt: skip
@@ -130,10 +160,12 @@ WITH_GUEST = (
 def admit(action: Action, server_id: UUID, state: str, task: str | None, *, has_host: bool = True) -> Rule:
     """The rule for this action, or Conflict with what stands in its way."""
     rule = RULES[action]
-    if task is not None and task not in rule.during:
-        raise Conflict(_stands("task_state", task, action, server_id), task_state=task)
+    if not has_host and action in ON_ITS_HOST:
+        raise Conflict(f"Instance {server_id} is not ready", vm_state=state)
     if state not in rule.needs:
         raise Conflict(_stands("vm_state", state, action, server_id), vm_state=state)
+    if task is not None and task not in rule.during:
+        raise Conflict(_stands("task_state", task, action, server_id), task_state=task)
     if not has_host:
         raise Conflict(f"Instance {server_id} is in an invalid state for '{action.word}'", vm_state=state)
     return rule
@@ -151,7 +183,7 @@ def _stands(kind: str, state: str, action: Action, server_id: UUID) -> str:
 
 def must_be_settled(words: str, server_id: UUID, state: str) -> None:
     """Conflict while the server is being made or after that failed: its metadata and tags can't change then."""
-    if state not in (VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED):
+    if state not in _SETTLED:
         raise Conflict(f"Cannot '{words}' instance {server_id} while it is in vm_state {state}", vm_state=state)
 
 

@@ -21,6 +21,9 @@ _A, _H = AggregateRow, AggregateHostRow
 COLUMNS = (_A.number, _A.id, _A.name, _A.attributes, _A.created_at, _A.updated_at)
 
 
+_ATTRIBUTES = select(AggregateRow.__table__.c.number, AggregateRow.__table__.c.attributes)  # built once
+
+
 @dataclass(frozen=True, slots=True)
 class Aggregate:
     number: int
@@ -75,7 +78,7 @@ class Aggregates:
         return [HostGroup(frozenset(hosts[one.number]), one.attributes) for one in telling]
 
     def _attributes(self) -> Sequence[Any]:
-        return self._session.execute(select(_A.number, _A.attributes)).all()
+        return self._session.connection().execute(_ATTRIBUTES).all()
 
     def add(self, values: Mapping[str, Any]) -> int:
         """Its number.  Conflict if there is one of this name."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BindParameter, Select, and_, bindparam, exists, func, select
+from sqlalchemy import BindParameter, Select, String, and_, bindparam, exists, func, or_, select, type_coerce
 from sqlalchemy.orm import aliased
 
 from services.compute.core.placement import ResourceClass
@@ -16,13 +16,15 @@ from services.compute.db.placement_tables import InventoryRow, ProviderRow, Prov
 from services.compute.db.tables import ServiceRow
 
 COMPUTE = "nova-compute"
+WEIGHED = (ResourceClass.MEMORY_MB.value, ResourceClass.VCPU.value, ResourceClass.DISK_GB.value)
+"""In the order in which a `Candidate` tells what is free."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What is asked at all; the values come with each question."""
 
-    resources: frozenset[ResourceClass]
+    resources: frozenset[str]
     has_zone: bool
     has_host: bool
     has_allowed: bool
@@ -45,7 +47,7 @@ def shape_of(wish: Wish) -> Shape:
 
 def values_of(wish: Wish) -> dict[str, Any]:
     return {
-        **{resource.value: wanted for resource, wanted in wish.resources.items()},
+        **{str(resource): wanted for resource, wanted in wish.resources.items()},
         **({"zone": wish.zone} if wish.zone is not None else {}),
         **({"host": wish.host} if wish.host is not None else {}),
         **({"allowed": sorted(wish.allowed)} if wish.allowed is not None else {}),
@@ -56,17 +58,17 @@ def values_of(wish: Wish) -> dict[str, Any]:
 @lru_cache(maxsize=256)
 def fitting(shape: Shape, *, from_start: bool) -> Select[Any]:
     """Up to :most hosts that pass every filter of `core/filters.py`, by id; from id :start on, or before it."""
-    stocks = _stocks()
-    memory, vcpu = stocks[ResourceClass.MEMORY_MB], stocks[ResourceClass.VCPU]
+    names = sorted(shape.resources | set(WEIGHED))
+    stocks = {name: aliased(InventoryRow, name=f"stock_{at}") for at, name in enumerate(names)}
     columns = (ProviderRow.id, ProviderRow.name, ServiceRow.zone, ProviderRow.generation)
-    query = select(*columns, func.coalesce(_free(memory), 0), func.coalesce(_free(vcpu), 0)).join(
-        ServiceRow, _is_host()
-    )
+    free = [func.coalesce(_free(stocks[name]), 0) for name in WEIGHED]
+    query = select(*columns, *free).join(ServiceRow, _is_host())
     for resource, stock in stocks.items():
         if resource in shape.resources:
-            wanted: BindParameter[int] = bindparam(resource.value)
+            wanted: BindParameter[int] = bindparam(str(resource))
             query = query.join(stock, _of_class(stock, resource))
-            query = query.where(_free(stock) >= wanted, stock.max_unit >= wanted)
+            query = query.where(_free(stock) >= wanted, stock.max_unit >= wanted, stock.min_unit <= wanted)
+            query = query.where(or_(stock.step_size == 1, wanted % stock.step_size == 0))
         else:
             query = query.outerjoin(stock, _of_class(stock, resource))
     start = bindparam("start", type_=ProviderRow.id.type)
@@ -76,30 +78,46 @@ def fitting(shape: Shape, *, from_start: bool) -> Select[Any]:
 
 @lru_cache(maxsize=1)
 def all_hosts() -> Select[Any]:
-    """Name, zone, is_disabled, its reason, is_forced_down, seen_at of all; then five numbers for each resource class."""
-    row, stocks = ServiceRow, _stocks()
-    numbers = [
-        column
-        for one in stocks.values()
-        for column in (one.total, one.reserved, one.allocation_ratio, one.used, one.max_unit)
-    ]
-    columns = (row.host, row.zone, row.is_disabled, row.disabled_reason, row.is_forced_down, row.seen_at)
-    query = select(*columns, *numbers).select_from(ProviderRow).join(row, _is_host())
-    for resource, stock in stocks.items():
-        query = query.outerjoin(stock, _of_class(stock, resource))
-    return query.order_by(row.host)
+    """Provider (as in `all_stocks`), name, zone, is_disabled, its reason, is_forced_down, seen_at of all."""
+    row = ServiceRow
+    columns: tuple[Any, ...] = (
+        type_coerce(ProviderRow.id, String),
+        row.host,
+        row.zone,
+        row.is_disabled,
+        row.disabled_reason,
+        row.is_forced_down,
+        row.seen_at,
+    )
+    return select(*columns).select_from(ProviderRow).join(row, _is_host()).order_by(row.host)
 
 
-def _stocks() -> dict[ResourceClass, Any]:
-    return {resource: aliased(InventoryRow, name=resource.value.lower()) for resource in ResourceClass}
+@lru_cache(maxsize=1)
+def all_stocks() -> Select[Any]:
+    """Of the classes in :resources, provider and class; then the numbers of a `Stock`.
+
+    Providers as the driver gives them: to make UUIDs of so many takes longer than to read them.
+    """
+    row = InventoryRow
+    numbers: tuple[Any, ...] = (
+        row.total,
+        row.reserved,
+        row.allocation_ratio,
+        row.used,
+        row.max_unit,
+        row.min_unit,
+        row.step_size,
+    )
+    asked = row.resource_class.in_(bindparam("resources", expanding=True))
+    return select(type_coerce(row.provider_id, String), row.resource_class, *numbers).where(asked)
 
 
 def _is_host() -> Any:
     return and_(ServiceRow.host == ProviderRow.name, ServiceRow.binary == COMPUTE)
 
 
-def _of_class(stock: Any, resource: ResourceClass) -> Any:
-    return and_(stock.provider_id == ProviderRow.id, stock.resource_class == resource.value)
+def _of_class(stock: Any, resource: str) -> Any:
+    return and_(stock.provider_id == ProviderRow.id, stock.resource_class == str(resource))
 
 
 def _free(stock: Any) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, delete, exists, insert, or_, select, update
+from sqlalchemy import BindParameter, ColumnElement, Row, and_, bindparam, delete, exists, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -49,8 +49,9 @@ class Flavors:
 
     def find(self, flavor_id: str, *, project_id: str | None) -> Flavor:
         """The flavor, if it is public or the project may use it; with None, in any case.  NotFound"""
-        query = select(*COLUMNS).where(FlavorRow.id == flavor_id, *_usable(project_id))
-        if (row := self._session.execute(query).one_or_none()) is None:
+        query = _FIND if project_id is None else _FIND_USABLE
+        asked = {"flavor_id": flavor_id} | ({} if project_id is None else {"project_id": project_id})
+        if (row := self._session.connection().execute(query, asked).one_or_none()) is None:
             raise NotFound(f"Flavor {flavor_id} could not be found.")
         return row
 
@@ -115,7 +116,7 @@ class Flavors:
         self._session.execute(delete(FlavorAccessRow).where(mine))
 
 
-def _usable(project_id: str | None) -> list[ColumnElement[bool]]:
+def _usable(project_id: str | BindParameter[str] | None) -> list[ColumnElement[bool]]:
     if project_id is None:
         return []
     allowed = exists().where(FlavorAccessRow.flavor_id == FlavorRow.id, FlavorAccessRow.project_id == project_id)
@@ -133,3 +134,10 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
     if wanted.name is not None:
         found.append(FlavorRow.name == wanted.name)
     return found
+
+
+# Built once: each new server needs one of them.
+_FIND = select(*(FlavorRow.__table__.c[column.key] for column in COLUMNS)).where(
+    FlavorRow.__table__.c.id == bindparam("flavor_id")
+)
+_FIND_USABLE = _FIND.where(*_usable(bindparam("project_id")))

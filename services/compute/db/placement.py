@@ -5,7 +5,7 @@ A claim has to have seen the newest generation of its provider, so two scheduler
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,8 +17,17 @@ from common.errors import StaleGeneration
 from services.compute.core.hypervisors import HostFacts
 from services.compute.core.placement import Ratios, ResourceClass, Stock
 from services.compute.core.scheduling import Candidate, HostView, Wish
-from services.compute.db.fitting_hosts import all_hosts, fitting, shape_of, values_of
-from services.compute.db.placement_tables import AllocationRow, InventoryRow, ProviderRow, ProviderTraitRow
+from services.compute.db.fitting_hosts import all_hosts, all_stocks, fitting, shape_of, values_of
+from services.compute.db.fitting_trees import FittingTrees
+from services.compute.db.placement_tables import (
+    AllocationRow,
+    ConsumerRow,
+    InventoryRow,
+    ProviderRow,
+    ProviderTraitRow,
+)
+
+SERVER = "INSTANCE"  # what placement's clients call a consumer that is a server
 
 
 class Placement:
@@ -26,23 +35,29 @@ class Placement:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._trees = FittingTrees(session)
 
     # ------------------------------------------------------------------ finding
 
     def candidates(self, wish: Wish, *, seen_after: datetime, start: UUID, most: int = 10) -> list[Candidate]:
         """Some hosts that fit: the first ones in a walk over all that begins at `start`, anywhere among their ids."""
         asked = {"seen_after": seen_after, "start": start, **values_of(wish)}
-        found = self._walk(fitting(shape_of(wish), from_start=True), asked | {"most": most})
-        if len(found) < most:
-            found += self._walk(fitting(shape_of(wish), from_start=False), asked | {"most": most - len(found)})
+        found: list[Candidate] = []
+        if not wish.groups:
+            found = self._walk(fitting(shape_of(wish), from_start=True), asked | {"most": most})
+            if len(found) < most:
+                found += self._walk(fitting(shape_of(wish), from_start=False), asked | {"most": most - len(found)})
+        if not found and (wish.groups or self._trees.help_with(wish.resources)):
+            found = self._trees.candidates(wish, seen_after=seen_after, start=start, most=most)
         return found
 
     def _walk(self, query: Select[Any], asked: Mapping[str, Any]) -> list[Candidate]:
         return [Candidate(*row) for row in self._session.execute(query, asked)]
 
-    def views(self, *, seen_after: datetime) -> list[HostView]:
-        """Every host with all that the filters look at, by name.  For explanations: reads everything."""
-        traits = self._traits()
+    def views(self, wish: Wish, *, seen_after: datetime) -> list[HostView]:
+        """Every host with all that the filters look at for this wish, by name.  For explanations: reads all hosts."""
+        traits, hosts = self._traits(), self._session.execute(all_hosts()).all()
+        stocks = self._trees.most_of(self._stocks(wish.resources), [row[0] for row in hosts])
         return [
             HostView(
                 name=host,
@@ -50,11 +65,18 @@ class Placement:
                 is_disabled=is_disabled,
                 disabled_reason=reason,
                 is_up=not is_forced_down and seen_at > seen_after,
-                stock=_stock(numbers),
+                stock=stocks.get(provider_id, {}),
                 traits=traits.get(host, frozenset()),
             )
-            for host, zone, is_disabled, reason, is_forced_down, seen_at, *numbers in self._session.execute(all_hosts())
+            for provider_id, host, zone, is_disabled, reason, is_forced_down, seen_at in hosts
         ]
+
+    def _stocks(self, resources: Collection[str]) -> dict[Hashable, dict[str, Stock]]:
+        found: dict[Hashable, dict[str, Stock]] = {}
+        asked = {"resources": sorted(map(str, resources))}
+        for provider_id, resource, *numbers in self._session.execute(all_stocks(), asked):
+            found.setdefault(provider_id, {})[resource] = Stock(*numbers)
+        return found
 
     def _traits(self) -> dict[str, frozenset[str]]:
         query = select(ProviderRow.name, ProviderTraitRow.trait).where(ProviderRow.id == ProviderTraitRow.provider_id)
@@ -65,32 +87,28 @@ class Placement:
 
     # ------------------------------------------------------------------ claiming
 
-    def host_of(self, consumer_id: UUID) -> str | None:
-        """Where this server holds a claim already."""
-        query = select(ProviderRow.name).join(AllocationRow, AllocationRow.provider_id == ProviderRow.id)
-        return self._session.scalar(query.where(AllocationRow.consumer_id == consumer_id).limit(1))
-
     def claim(
         self, candidate: Candidate, wish: Wish, *, consumer_id: UUID, project_id: str, user_id: str, at: datetime
     ) -> None:
         """Hold what the server asks for.  StaleGeneration if the host changed since the candidate was read."""
-        seen = {"b_id": candidate.provider_id, "b_generation": candidate.generation}
-        if not self._session.connection().execute(_MOVE_ON_FROM, seen).rowcount:
-            raise StaleGeneration(f"Host {candidate.host} was claimed by another", host=candidate.host)
-        self._use(candidate.provider_id, wish.resources, sign=1)
+        amounts = candidate.amounts if candidate.amounts is not None else {candidate.provider_id: wish.resources}
+        for provider_id, generation in sorted(
+            {**candidate.generations, candidate.provider_id: candidate.generation}.items()
+        ):
+            seen = {"b_id": provider_id, "b_generation": generation}
+            if not self._session.connection().execute(_MOVE_ON_FROM, seen).rowcount:
+                raise StaleGeneration(f"Host {candidate.host} was claimed by another", host=candidate.host)
+        for provider_id, of_provider in amounts.items():
+            self._use(provider_id, of_provider, sign=1)
+        mine = {"consumer_id": consumer_id, "created_at": at}
         rows = [
-            {
-                "consumer_id": consumer_id,
-                "provider_id": candidate.provider_id,
-                "resource_class": resource,
-                "used": amount,
-                "project_id": project_id,
-                "user_id": user_id,
-                "created_at": at,
-            }
-            for resource, amount in wish.resources.items()
+            mine | {"provider_id": provider_id, "resource_class": resource, "used": amount}
+            for provider_id, of_provider in amounts.items()
+            for resource, amount in of_provider.items()
         ]
         if rows:
+            who = {"id": consumer_id, "project_id": project_id, "user_id": user_id, "created_at": at}
+            self._session.connection().execute(_BE_HOLDER, who | {"kind": SERVER, "is_server": True, "generation": 1})
             self._session.connection().execute(_HOLD, rows)
 
     def release(self, consumer_id: UUID) -> None:
@@ -101,13 +119,14 @@ class Placement:
             mine.returning(AllocationRow.provider_id, AllocationRow.resource_class, AllocationRow.used)
         ).all():
             given.setdefault(provider_id, {})[resource] = used
+        self._session.execute(delete(ConsumerRow).where(ConsumerRow.id == consumer_id))
         for provider_id, amounts in given.items():
             self._moved_on(provider_id)
             self._use(provider_id, amounts, sign=-1)
 
     def consumers_without(self, servers: Select[Any]) -> list[UUID]:
-        """Who holds something and is not among `servers` (a query of ids)."""
-        query = select(AllocationRow.consumer_id).where(AllocationRow.consumer_id.not_in(servers)).distinct()
+        """For whom the scheduler holds something, and who is not among `servers` (a query of ids)."""
+        query = select(ConsumerRow.id).where(ConsumerRow.is_server, ConsumerRow.id.not_in(servers))
         return list(self._session.scalars(query))
 
     def _use(self, provider_id: UUID, amounts: Mapping[Any, int], *, sign: int) -> None:
@@ -124,29 +143,48 @@ class Placement:
     # ------------------------------------------------------------------ what hosts have
 
     def offer(
-        self, provider_id: UUID, facts: HostFacts, ratios: Ratios, *, before: Iterable[str], at: datetime
+        self, provider_id: UUID, facts: HostFacts, ratios: Ratios, *, before: HostFacts | None, at: datetime
     ) -> None:
-        """Make or renew a host's provider.  Ratios that somebody set stay, and so do traits that no agent told of.
+        """Make or renew a host's provider.  `before`: what its agent told last time; None: it is new.
 
-        `before`: the traits that the agent told of last time.
+        Only what the agent tells otherwise than last time is changed, so what operators set stays (docs/adr/0012).
         """
         if self._session.get(ProviderRow, provider_id) is None:
             self._session.add(ProviderRow(id=provider_id, name=facts.host, generation=0, created_at=at))
             self._session.flush()
-        changed = [self._stocked(provider_id, resource, *amounts, ratios) for resource, amounts in _has(facts).items()]
-        changed.append(self._told(provider_id, set(facts.traits), set(before)))
+        had, has = _has(before) if before is not None else {}, _has(facts)
+        changed = [
+            self._stocked(provider_id, resource, amounts, ratios, is_news=had.get(resource) != amounts)
+            for resource, amounts in has.items()
+        ]
+        changed += [self._sold_out(provider_id, resource) for resource in had.keys() - has.keys()]
+        changed.append(self._told(provider_id, set(facts.traits), set(before.traits) if before is not None else set()))
         if any(changed):
             self._moved_on(provider_id)
 
-    def _stocked(self, provider_id: UUID, resource: ResourceClass, total: int, reserved: int, ratios: Ratios) -> bool:
+    def _stocked(
+        self, provider_id: UUID, resource: ResourceClass, amounts: tuple[int, int], ratios: Ratios, *, is_news: bool
+    ) -> bool:
         row = self._session.get(InventoryRow, (provider_id, resource.value))
         if row is None:
             row = InventoryRow(provider_id=provider_id, resource_class=resource.value, used=0)
             row.allocation_ratio = ratios.of(resource)
             self._session.add(row)
-        elif (row.total, row.reserved) == (total, reserved):
+        elif not is_news or (row.total, row.reserved) == amounts:
             return False
-        row.total, row.max_unit, row.reserved = total, total, reserved
+        row.total, row.reserved = amounts
+        row.max_unit = row.total
+        return True
+
+    def _sold_out(self, provider_id: UUID, resource: ResourceClass) -> bool:
+        """The host has no more of it; who holds some keeps that."""
+        row = self._session.get(InventoryRow, (provider_id, resource.value))
+        if row is None:
+            return False
+        if row.used:
+            row.total = row.reserved = 0
+        else:
+            self._session.delete(row)
         return True
 
     def _told(self, provider_id: UUID, traits: set[str], before: set[str]) -> bool:
@@ -165,7 +203,7 @@ class Placement:
 _P, _I = ProviderRow.__table__.c, InventoryRow.__table__.c
 _MOVE_ON = update(ProviderRow).where(_P.id == bindparam("b_id")).values(generation=_P.generation + 1)
 _MOVE_ON_FROM = _MOVE_ON.where(_P.generation == bindparam("b_generation"))
-_HOLD = insert(AllocationRow)
+_HOLD, _BE_HOLDER = insert(AllocationRow), insert(ConsumerRow)
 _USE = (
     update(InventoryRow)
     .where(_I.provider_id == bindparam("b_provider_id"), _I.resource_class == bindparam("b_resource_class"))
@@ -175,14 +213,8 @@ _USE = (
 
 def _has(facts: HostFacts) -> dict[ResourceClass, tuple[int, int]]:
     """Total and reserved of each resource."""
-    return {
-        ResourceClass.VCPU: (facts.vcpus, 0),
+    processors = {ResourceClass.VCPU: (facts.vcpus, 0), ResourceClass.PCPU: (facts.pcpus, 0)}
+    return {name: amounts for name, amounts in processors.items() if any(amounts)} | {
         ResourceClass.MEMORY_MB: (facts.memory_mib, facts.memory_reserved_mib),
-        ResourceClass.DISK_GB: (facts.disk_gib, 0),
+        ResourceClass.DISK_GB: (facts.disk_gib, facts.disk_reserved_gib),
     }
-
-
-def _stock(numbers: Sequence[Any]) -> dict[ResourceClass, Stock]:
-    """From the columns that `all_hosts` gives, five for each class; a host may lack one."""
-    of_class = {resource: numbers[at * 5 : at * 5 + 5] for at, resource in enumerate(ResourceClass)}
-    return {resource: Stock(*five) for resource, five in of_class.items() if five[0] is not None}

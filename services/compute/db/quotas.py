@@ -5,13 +5,14 @@ A limit is the user's own (if any), else the project's, else class "default"'s, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import bindparam, delete, func, insert, literal, select, text, union_all
 from sqlalchemy.orm import Session
 
 from common.errors import OverQuota
+from services.compute.core.injected_files import InjectedFile, must_be_few_files
 from services.compute.core.quotas import COUNTED, Account, Amount, fitting, is_within, must_fit
 from services.compute.db.tables import (
     KeypairRow,
@@ -169,6 +170,10 @@ class Quotas:
         has = self._session.scalar(query) or 0
         if not is_within(has + count, self.of_project(project_id, user_id)["server_group_members"]):
             raise OverQuota("Quota exceeded, too many servers in group")
+
+    def must_be_few_files(self, files: Sequence[InjectedFile], *, project_id: str, user_id: str) -> None:
+        """OverQuota if a server may not bring so many files, or such large ones."""
+        must_be_few_files(files, self.of_project(project_id, user_id))
 
     def must_be_few(self, metadata: Mapping[str, str], *, project_id: str) -> None:
         """OverQuota if a server may not have so many items."""

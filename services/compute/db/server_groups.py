@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, delete, func, insert, select
+from sqlalchemy import Row, bindparam, delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from common.errors import NotFound
@@ -16,6 +16,16 @@ from services.compute.db.tables import ServerGroupMemberRow, ServerGroupRow, Ser
 
 _G = ServerGroupRow
 COLUMNS = (_G.id, _G.project_id, _G.user_id, _G.name, _G.policy, _G.rules)
+
+
+_GROUPS, _MEMBERS = ServerGroupRow.__table__.c, ServerGroupMemberRow.__table__.c
+_GROUP_OF = (  # built once: each server that is placed needs it
+    select(_GROUPS.id, _GROUPS.policy, _GROUPS.rules)
+    .where(
+        _GROUPS.id == select(_MEMBERS.group_id).where(_MEMBERS.server_id == bindparam("b_server_id")).scalar_subquery()
+    )
+    .with_for_update()
+)
 
 
 class ServerGroups:
@@ -75,9 +85,8 @@ class ServerGroups:
 
     def company_of(self, server_id: UUID) -> Company | None:
         """The group of a server that is about to be placed; its others are not placed meanwhile."""
-        group_id = select(ServerGroupMemberRow.group_id).where(ServerGroupMemberRow.server_id == server_id)
-        query = select(_G.id, _G.policy, _G.rules).where(_G.id == group_id.scalar_subquery()).with_for_update()
-        if (group := self._session.execute(query).one_or_none()) is None:
+        found = self._session.connection().execute(_GROUP_OF, {"b_server_id": server_id})
+        if (group := found.one_or_none()) is None:
             return None
         counted = (
             select(ServerRow.host, func.count())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -13,7 +13,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from common.db.paging import Sort, after, in_order
 from common.errors import InvalidInput
-from services.compute.core.patterns import ESCAPE
+from services.compute.core.patterns import ESCAPE, Pattern
 from services.compute.core.states import StatusMatch, VmState
 from services.compute.db.servers import Server, as_uuid
 from services.compute.db.tables import ServerRow
@@ -47,6 +47,9 @@ SAME: dict[str, InstrumentedAttribute[Any]] = {  # filter -> column that equals 
     "power_state": ServerRow.power_state, "launch_index": ServerRow.launch_index,
     "locked": ServerRow.is_locked,    "config_drive": ServerRow.has_config_drive,
 }
+AT: dict[str, InstrumentedAttribute[Any]] = {  # filter -> column of the time
+    "created_at": ServerRow.created_at, "launched_at": ServerRow.launched_at, "terminated_at": ServerRow.terminated_at,
+}
 # fmt: on
 NAMED: tuple[InstrumentedAttribute[Any], ...] = (ServerRow.id, ServerRow.name)
 NEWEST_FIRST: tuple[Sort, ...] = ((ServerRow.created_at, True), (ServerRow.id, True))
@@ -69,8 +72,11 @@ class Wanted:
     project_id: str | None
     deleted: bool | None = False  # None: both
     statuses: Sequence[StatusMatch] | None = None
-    like: Mapping[str, str] = field(default_factory=dict)  # key of LIKE -> pattern
+    like: Mapping[str, Pattern] = field(default_factory=dict)  # key of LIKE -> pattern
     same: Mapping[str, Any] = field(default_factory=dict)  # key of SAME -> value
+    at: Mapping[str, datetime] = field(
+        default_factory=dict
+    )  # key of AT -> the time, to the second unless it has a fraction
     flavor: str | None = None
     tags: Tagged = field(default_factory=Tagged)
     changed_since: datetime | None = None
@@ -128,8 +134,9 @@ def conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
         found.append(ServerRow.vm_state != VmState.SOFT_DELETED)  # seen only by who asks for them
     if wanted.statuses is not None:
         found.append(or_(false(), *(_in_status(match) for match in wanted.statuses)))
-    found += [LIKE[name].ilike(pattern, escape=ESCAPE) for name, pattern in wanted.like.items()]
+    found += [_like(LIKE[name], pattern) for name, pattern in wanted.like.items()]
     found += [_same(SAME[name], value) for name, value in wanted.same.items()]
+    found += [_at(AT[name], time) for name, time in wanted.at.items()]
     if wanted.flavor is not None:
         found.append(ServerRow.flavor["id"].as_string() == wanted.flavor)
     if wanted.changed_since is not None:
@@ -139,8 +146,20 @@ def conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
     return found + _tagged(wanted.tags)
 
 
+def _like(column: InstrumentedAttribute[Any], pattern: Pattern) -> ColumnElement[bool]:
+    if pattern.is_regular:
+        return column.regexp_match(pattern.text, flags="i")
+    return column.ilike(pattern.text, escape=ESCAPE)
+
+
 def _same(column: InstrumentedAttribute[Any], value: Any) -> ColumnElement[bool]:
     return column.in_(value) if isinstance(value, list) else column == value
+
+
+def _at(column: InstrumentedAttribute[Any], time: datetime) -> ColumnElement[bool]:
+    if time.microsecond:
+        return column == time
+    return and_(column >= time, column < time + timedelta(seconds=1))
 
 
 def _in_status(match: StatusMatch) -> ColumnElement[bool]:

@@ -7,13 +7,31 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, delete, insert, select
+from sqlalchemy import Select, bindparam, delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from common.errors import NotFound
 from common.saga.tables import UNFINISHED
 from services.compute.core.states import VmState
 from services.compute.db.tables import SAGAS, PastServerRow, ServerGroupMemberRow, ServerRow
+
+# Built once: building costs more than running them.
+_S = ServerRow.__table__.c
+_LOCKED = (
+    select(ServerRow)
+    .where(ServerRow.id == bindparam("b_id"))
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
+_BUSY = (
+    select(_S.host, func.count())
+    .where(
+        _S.host.in_(bindparam("hosts", expanding=True)),
+        _S.deleted_at.is_(None),
+        _S.task_state.is_not(None),
+    )
+    .group_by(_S.host)
+)
 
 
 class ServerStates:
@@ -31,7 +49,7 @@ class ServerStates:
 
     def locked(self, server_id: UUID) -> ServerRow:
         """The same, kept from others until the commit.  NotFound"""
-        row = self._session.get(ServerRow, server_id, with_for_update=True, populate_existing=True)
+        row = self._session.scalars(_LOCKED, {"b_id": server_id}).one_or_none()
         if row is None:
             raise NotFound(f"Instance {server_id} could not be found.")
         return row
@@ -47,6 +65,10 @@ class ServerStates:
         server.updated_at = at
         return server
 
+    def busy_on(self, hosts: Collection[str]) -> dict[str, int]:
+        """Host -> how many of its servers undergo something."""
+        return {str(host): count for host, count in self._session.connection().execute(_BUSY, {"hosts": list(hosts)})}
+
     def hosts_of(self, server_ids: Collection[UUID], *, project_id: str) -> set[str]:
         """Where these servers of one project are."""
         mine = (ServerRow.id.in_(server_ids), ServerRow.project_id == project_id, ServerRow.host.is_not(None))
@@ -60,6 +82,11 @@ class ServerStates:
     def on(self, host: str, server_id: UUID) -> ServerRow | None:
         """The server, kept from others, if it belongs on this host."""
         mine = (ServerRow.id == server_id, ServerRow.host == host, ServerRow.deleted_at.is_(None))
+        return self._session.scalar(select(ServerRow).where(*mine).with_for_update())
+
+    def find(self, server_id: UUID) -> ServerRow | None:
+        """The server, kept from others, unless it is deleted."""
+        mine = (ServerRow.id == server_id, ServerRow.deleted_at.is_(None))
         return self._session.scalar(select(ServerRow).where(*mine).with_for_update())
 
     def existing(self, server_ids: Collection[UUID]) -> set[UUID]:

@@ -30,6 +30,7 @@ DETAIL: tuple[InstrumentedAttribute[Any], ...] = (
 STATE: tuple[InstrumentedAttribute[Any], ...] = (
     _R.id, _R.project_id, _R.user_id, _R.name, _R.vm_state, _R.task_state, _R.host, _R.zone, _R.wanted_zone,
     _R.attributes, _R.tags, _R.is_locked, _R.locked_by, _R.launched_at, _R.before, _R.flavor, _R.image, _R.image_id,
+    _R.local_disks,
 )  # fmt: skip
 """What decides whether something may be done."""
 

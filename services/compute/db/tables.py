@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.db.types import Json, Table, UtcDateTime
@@ -75,14 +75,30 @@ class KeypairRow(ComputeTable):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+def _where(condition: str) -> dict[str, Any]:
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
+ALIVE, GONE = _where("deleted_at IS NULL"), _where("deleted_at IS NOT NULL")
+
+
 class ServerRow(ComputeTable):
     """A server.  Deleted ones stay for a while (`deleted_at`), so that their timeline can be read."""
 
     __tablename__ = "servers"
     __table_args__ = (
-        Index("ix_servers_project", "project_id", "deleted_at", "created_at", "id"),
-        Index("ix_servers_all", "deleted_at", "created_at", "id"),
-        Index("ix_servers_host", "host", "deleted_at"),
+        # Each kind of list, within a project and for operators over all.  Partial ones, since PostgreSQL does not see that
+        # rows of an index are in order where an earlier column is null.
+        Index("ix_servers_project", "project_id", "created_at", "id", **ALIVE),
+        Index("ix_servers_all", "created_at", "id", **ALIVE),
+        Index("ix_servers_state", "project_id", "vm_state", "created_at", "id", **ALIVE),
+        Index("ix_servers_state_all", "vm_state", "created_at", "id", **ALIVE),
+        Index("ix_servers_name", "project_id", "name", "id", **ALIVE),
+        Index("ix_servers_name_all", "name", "id", **ALIVE),
+        Index("ix_servers_host", "host", "created_at", "id", **ALIVE),
+        Index("ix_servers_changed", "project_id", "updated_at"),
+        Index("ix_servers_changed_all", "updated_at"),
+        Index("ix_servers_deleted", "deleted_at", **GONE),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -102,9 +118,13 @@ class ServerRow(ComputeTable):
     flavor: Mapped[Any] = mapped_column(
         Json
     )  # copy: id, name, vcpus, memory_mib, root_gib, ephemeral_gib, swap_mib, extra_specs
+    local_disks: Mapped[Any | None] = mapped_column(
+        Json
+    )  # of ephemeral space and swap, as the request named them: core/guests.py, BlankDisk; None: as its flavor has them
     key_name: Mapped[str | None] = mapped_column(String(255))
     public_key: Mapped[str | None] = mapped_column(Text)
     user_data: Mapped[str | None] = mapped_column(Text)  # base64, as given
+    files: Mapped[Any | None] = mapped_column(Json)  # that the request brought along: core/injected_files.py
     has_config_drive: Mapped[bool] = mapped_column(default=False)
     attributes: Mapped[Any] = mapped_column(Json)  # metadata of the user: key -> value
     tags: Mapped[Any] = mapped_column(Json)
@@ -135,6 +155,44 @@ class ServerRow(ComputeTable):
     launched_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     terminated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class MigrationRow(ComputeTable):
+    """A move of a server to another host, or to another size: what os-migrations lists."""
+
+    __tablename__ = "migrations"
+    __table_args__ = (Index("ix_migrations_all", "created_at", "number"), Index("ix_migrations_server", "server_id"))
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    id: Mapped[UUID] = mapped_column(unique=True)
+    server_id: Mapped[UUID]
+    kind: Mapped[str] = mapped_column(String(32))  # "resize"
+    status: Mapped[str] = mapped_column(String(32))
+    source: Mapped[str] = mapped_column(String(255))
+    destination: Mapped[str] = mapped_column(String(255))
+    destination_address: Mapped[str | None] = mapped_column(String(64))
+    old_flavor: Mapped[int]  # number of the flavor; 0: it was gone
+    new_flavor: Mapped[int]
+    project_id: Mapped[str] = mapped_column(String(64))
+    user_id: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class ConsoleTokenRow(ComputeTable):
+    """Leave to open one console once, given to one user.  The token itself is kept nowhere, only its hash."""
+
+    __tablename__ = "console_tokens"
+
+    token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)  # SHA-256, hex
+    server_id: Mapped[UUID]
+    host: Mapped[str] = mapped_column(String(255))
+    launched_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # with the host, which guest of the server it was
+    kind: Mapped[str] = mapped_column(String(16))  # core/consoles.py
+    console_type: Mapped[str] = mapped_column(String(32))  # "novnc", "spice-html5", "serial"
+    caller: Mapped[Any] = mapped_column(Json)  # claims of the token that asked: what ends it ends the console
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class ServiceRow(ComputeTable):

@@ -44,6 +44,7 @@ def claim_host(run: Run[BootServer], kit: Kit, session: Session) -> str:
         raise NoCapacity(error.message + earlier) from error
     states.assign(server, kit.now(), host=found.host, zone=found.zone, task_state=SPAWNING)
     kit.tell(run, server)
+    run.memory[_key(found.host)] = server
     return found.host
 
 
@@ -55,12 +56,22 @@ def release_host(run: Run[BootServer], kit: Kit, session: Session) -> None:
 
 def cache_image(run: Run[BootServer], kit: Kit) -> bool:
     """Whether the host had to fetch it."""
-    return kit.call(CacheImage(image=image_of(_server(run, kit))), run.results["host"], timeout_s=ASK_AGAIN_S)
+    image, host = image_of(_server(run, kit)), run.results["host"]
+    was_fetched = kit.call(CacheImage(image=image), host, timeout_s=ASK_AGAIN_S)
+    kit.seen_images.note(image, host, at=kit.now())
+    return was_fetched
+
+
+def known_image(run: Run[BootServer], kit: Kit) -> bool | None:
+    """False if the host had it a moment ago: should it be gone, it is fetched when the guest is made."""
+    if (server := run.memory.get(_key(run.results["host"]))) is None:
+        return None
+    return False if kit.seen_images.has(image_of(server), run.results["host"], at=kit.now()) else None
 
 
 def create_guest(run: Run[BootServer], kit: Kit) -> int:
     """The guest's power state."""
-    spec = spec_of(_server(run, kit), kit.rules, build=run.id)
+    spec = spec_of(_server(run, kit), kit, build=run.id)
     return int(kit.call(CreateGuest(guest=spec), run.results["host"]))
 
 
@@ -73,12 +84,16 @@ def destroy_guest(run: Run[BootServer], kit: Kit) -> None:
 
 def _server(run: Run[BootServer], kit: Kit) -> ServerRow:
     """The server as it was when the host was chosen, or since."""
-    key = f"server on {run.results['host']}"
+    key = _key(run.results["host"])
     if key not in run.memory:
         with kit.database.reading() as session:
             run.memory[key] = ServerStates(session).read(run.params.server_id)
     found: ServerRow = run.memory[key]
     return found
+
+
+def _key(host: str) -> str:
+    return f"server on {host}"
 
 
 def mark_active(run: Run[BootServer], kit: Kit, session: Session) -> None:
@@ -96,7 +111,7 @@ def mark_active(run: Run[BootServer], kit: Kit, session: Session) -> None:
     kit.tell(run, server)
 
 
-def mark_error(run: Run[BootServer], kit: Kit, session: Session) -> None:
+def mark_error(run: Run[Any], kit: Kit, session: Session) -> None:
     """The reason where the owner finds it; a server that is being deleted is the next saga's."""
     server = ServerStates(session).change(run.params.server_id, kit.now(), admin_password=None)
     if server.task_state != TaskState.DELETING and server.deleted_at is None:
@@ -115,7 +130,7 @@ BOOT_SERVER = Saga(
     params=BootServer,
     steps=(
         LocalStep("host", claim_host, undo=release_host),
-        Step("image", cache_image, timeout_s=1000),
+        Step("image", cache_image, timeout_s=1000, known=known_image),
         Step("guest", create_guest, undo=destroy_guest, timeout_s=180),
         LocalStep("active", mark_active),  # last and local: nothing after it can fail, so no undo
     ),

@@ -12,10 +12,12 @@ from services.compute.contract import DestroyGuest
 from services.compute.core.faults import a_fault
 from services.compute.core.guests import PowerState
 from services.compute.core.states import VmState
+from services.compute.db.migration_records import MigrationRecords
 from services.compute.db.placement import Placement
 from services.compute.db.server_states import ServerStates
 from services.compute.sagas.boot_server import host_of
 from services.compute.sagas.kit import Kit
+from services.compute.sagas.shelve_server import forget_shelved_image
 
 
 class DeleteServer(BaseModel):
@@ -49,12 +51,15 @@ def mark_deleted(run: Run[DeleteServer], kit: Kit, session: Session) -> None:
         admin_password=None,
     )
     Placement(session).release(server.id)
+    MigrationRecords(session).abandon(server.id, at=now)
+    forget_shelved_image(session, server, kit)
     kit.tell(run, server)
 
 
 def mark_error(run: Run[DeleteServer], kit: Kit, session: Session) -> None:
     """The guest is gone, or goes when its host finds that nobody wants it."""
     Placement(session).release(run.params.server_id)
+    MigrationRecords(session).abandon(run.params.server_id, at=kit.now())
     fault = a_fault(run.error or "The server could not be deleted", at=kit.now())
     server = ServerStates(session).change(
         run.params.server_id, kit.now(), vm_state=VmState.ERROR, task_state=None, host=None, fault=fault

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
+from uuid import UUID
 
 from sqlalchemy.event import listen
 from sqlalchemy.orm import Session
@@ -14,11 +15,15 @@ from common.bus.bus import Bus
 from common.bus.messages import Call
 from common.clock import utc_now
 from common.db.database import Database
-from common.errors import HostFailed
+from common.errors import HostFailed, NotFound
 from common.saga.saga import Run
 from services.compute.contract import ServerChanged
+from services.compute.core.config_drive import VendorData
+from services.compute.core.images import Image
+from services.compute.core.weighers import DEFAULT, Weights
 from services.compute.db.hosts import Hosts
 from services.compute.db.tables import ServerRow
+from services.compute.sagas.seen_images import SeenImages
 
 R = TypeVar("R")
 
@@ -43,7 +48,47 @@ class Rules:
     config_drive_always: bool = True
     stop_patience_s: float = 60
     resize_confirm_window_s: float = 0  # a resize is confirmed by itself after so long; 0: never
+    shelved_offload_s: float = 0  # a shelved server leaves its host after so long; 0: at once, -1: never
+    weights: Weights = DEFAULT  # of what is left on hosts, for the scheduler
+    ephemeral_format: str | None = None  # file system of ephemeral disks that ask for none; None: by the image's system
     reclaim_after_s: float = 0  # a deleted server can be restored for so long; 0: it is gone at once
+
+
+class Images(Protocol):
+    """The image service, as far as this service asks it in its own name."""
+
+    def show(self, image_id: UUID | str) -> Image:
+        """NotFound"""
+
+    def remove(self, image_id: UUID | str) -> None:
+        """NotFound, Forbidden"""
+
+    def find(self, **filters: str) -> Sequence[Image]: ...
+
+
+class Vendor(Protocol):
+    """What the cloud's operator has to say to guests."""
+
+    def told(self, about: Mapping[str, Any]) -> VendorData:
+        """Unavailable if it must not be missing and is."""
+
+
+class NoVendor:
+    def told(self, about: Mapping[str, Any]) -> VendorData:
+        return VendorData()
+
+
+class NoImages:
+    """Where there is no image service: nothing is known, and nothing to be removed."""
+
+    def show(self, image_id: UUID | str) -> Image:
+        raise NotFound(f"No image found with ID {image_id}")
+
+    def remove(self, image_id: UUID | str) -> None:
+        raise NotFound(f"No image found with ID {image_id}")
+
+    def find(self, **filters: str) -> Sequence[Image]:
+        return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +97,10 @@ class Kit:
     bus: Bus
     rules: Rules = field(default_factory=Rules)
     now: Callable[[], datetime] = utc_now
+    images: Images = field(default_factory=NoImages)
+    vendor: Vendor = field(default_factory=NoVendor)
     hears_since: Callable[[], datetime | None] = lambda: None  # since when this worker hears; None: always did
+    seen_images: SeenImages = field(default_factory=SeenImages)
     _known: dict[str, _Known] = field(default_factory=dict)
 
     def call(self, call: Call[R], host: str, *, timeout_s: float | None = None) -> R:

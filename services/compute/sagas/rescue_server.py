@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from common.saga.saga import LocalStep, Run, Saga, Step
 from services.compute.contract import CacheImage, RescueGuest, StartGuest, StopGuest, UnrescueGuest
 from services.compute.core.guests import GuestImage
+from services.compute.core.hardware import hardware_of_copies
 from services.compute.core.states import VmState
 from services.compute.db.server_states import ServerStates
 from services.compute.sagas.boot_server import ASK_AGAIN_S, host_of
@@ -21,6 +22,7 @@ from services.compute.sagas.power import find_host, mark, marks, stay
 class RescueServer(BaseModel):
     server_id: UUID
     image: GuestImage
+    properties: dict[str, str] | None = None  # of that image; None: it is the server's own
     was_on: bool = True
 
 
@@ -46,8 +48,11 @@ def start_again(run: Run[RescueServer], kit: Kit) -> None:
 def rescue_guest(run: Run[RescueServer], kit: Kit) -> int:
     """The guest's power state."""
     with kit.database.reading() as session:
-        spec = spec_of(ServerStates(session).read(run.params.server_id), kit.rules, build=run.id)
-    rescue = spec.model_copy(update={"image": run.params.image})
+        server = ServerStates(session).read(run.params.server_id)
+    spec = spec_of(server, kit, build=run.id)
+    asked = run.params.properties
+    wanted = spec.hardware if asked is None else hardware_of_copies({"properties": asked}, server.flavor)
+    rescue = spec.model_copy(update={"image": run.params.image, "hardware": spec.hardware.in_rescue(wanted)})
     return int(kit.call(RescueGuest(guest=rescue), run.results["host"]))
 
 

@@ -10,9 +10,11 @@ from sqlalchemy.orm import Session
 from common.saga.saga import LocalStep, Run, Saga, Step
 from services.compute.contract import StartGuest, StopGuest
 from services.compute.core.states import VmState
+from services.compute.db.server_states import ServerStates
 from services.compute.sagas.boot_server import host_of
 from services.compute.sagas.kit import Kit
-from services.compute.sagas.power import find_host, mark, marks, stay
+from services.compute.sagas.power import find_host, mark, stay
+from services.compute.sagas.shelve_server import forget_shelved_image, shelved_image_of
 
 
 class SoftDeleteServer(BaseModel):
@@ -38,6 +40,14 @@ def mark_soft_deleted(run: Run[SoftDeleteServer], kit: Kit, session: Session) ->
     mark(run, kit, session, power_state=power_state, then=VmState.SOFT_DELETED, waits_since=kit.now())
 
 
+def mark_restored(run: Run[RestoreServer], kit: Kit, session: Session) -> None:
+    """It runs, also if it was shelved before."""
+    server = ServerStates(session).locked(run.params.server_id)
+    before = None if shelved_image_of(server) else server.before
+    forget_shelved_image(session, server, kit)
+    mark(run, kit, session, power_state=run.results["guest"], then=VmState.ACTIVE, before=before, waits_since=None)
+
+
 SOFT_DELETE_SERVER = Saga(
     name="soft_delete_server",
     params=SoftDeleteServer,
@@ -57,7 +67,7 @@ RESTORE_SERVER = Saga(
     steps=(
         LocalStep("host", find_host),
         Step("guest", start_guest, timeout_s=90),
-        LocalStep("restored", marks("guest", VmState.ACTIVE, waits_since=None)),
+        LocalStep("restored", mark_restored),
     ),
     failed=stay,
     host_of=host_of,

@@ -16,8 +16,8 @@ from services.compute.contract import CompareGuests, GuestChanged, GuestFate, Ho
 from services.compute.core.faults import a_fault
 from services.compute.core.guests import PowerState
 from services.compute.core.placement import Ratios
-from services.compute.core.seen_guests import finding
-from services.compute.core.states import RUNNING, WITH_GUEST, VmState
+from services.compute.core.seen_guests import finding, should_run
+from services.compute.core.states import WITH_GUEST, VmState
 from services.compute.db.hosts import Hosts
 from services.compute.db.server_states import ServerStates
 from services.compute.db.tables import SAGAS, ServerRow
@@ -64,7 +64,9 @@ def note_change(call: GuestChanged, worker: Worker) -> None:
         states = ServerStates(session)
         server = states.on(call.host, call.server_id)
         if server is not None and not states.with_saga([server.id]):
-            _settle(session, server, call.power_state, seen_at=call.at, kit=worker.kit)
+            if call.restarted and should_run(server.vm_state, server.power_state):
+                _note(session, server, "start", "The guest was started again after its host was restarted", worker.kit)
+            _settle(session, server, call.power_state, seen_at=call.at, kit=worker.kit, failure=call.failure)
 
 
 @handlers.serves(CompareGuests)
@@ -83,29 +85,42 @@ def compare_guests(call: CompareGuests, worker: Worker) -> list[GuestFate]:
         for unknown in strangers - known:
             log.warning("guest without a server", extra={"host": call.host, "server_id": str(unknown)})
         fates = [GuestFate(server_id=one, fate="remove") for one in sorted(known - busy)]
+        fates += [GuestFate(server_id=one, fate="tidy") for one in call.copied if one in here and one not in busy]
         for server_id, server in here.items():
+            state = found.get(server_id)
             if server_id not in busy:
-                fates += _fate(session, server, found.get(server_id), call, worker.kit)
+                fates += _fate(session, server, state, call, worker.kit)
+            elif call.after_boot and state is PowerState.SHUTDOWN and should_run(server.vm_state, server.power_state):
+                fates.append(GuestFate(server_id=server_id, fate="later"))
         return fates
 
 
 def _fate(
     session: Session, server: ServerRow, found: PowerState | None, call: CompareGuests, kit: Kit
 ) -> list[GuestFate]:
-    should_run = server.vm_state in RUNNING
+    runs_again = call.after_boot and should_run(server.vm_state, server.power_state)
     if found is None:
         is_expected = server.vm_state in WITH_GUEST
-        fate = GuestFate(server_id=server.id, fate="run" if should_run and call.after_boot else "keep")
+        fate = GuestFate(server_id=server.id, fate="run" if runs_again else "keep")
         return [fate] if is_expected else []
-    if should_run and call.after_boot and found is PowerState.SHUTDOWN:
+    if runs_again and found is PowerState.SHUTDOWN:
         return [GuestFate(server_id=server.id, fate="run")]
-    _settle(session, server, found, seen_at=call.at, kit=kit)
+    _settle(session, server, found, seen_at=call.at, kit=kit, after_boot=call.after_boot)
     return []
 
 
-def _settle(session: Session, server: ServerRow, found: PowerState | None, *, seen_at: datetime, kit: Kit) -> None:
+def _settle(
+    session: Session,
+    server: ServerRow,
+    found: PowerState | None,
+    *,
+    seen_at: datetime,
+    kit: Kit,
+    after_boot: bool = False,
+    failure: str | None = None,
+) -> None:
     """Note what is true of the server now, unless that was seen before it last changed."""
-    what = finding(server.vm_state, server.power_state, found)
+    what = finding(server.vm_state, server.power_state, found, after_boot=after_boot, failure=failure)
     if what is None or seen_at < server.updated_at - SKEW:
         return
     now = kit.now()
@@ -113,14 +128,22 @@ def _settle(session: Session, server: ServerRow, found: PowerState | None, *, se
     if what.vm_state == VmState.ERROR and what.message:
         server.fault = a_fault(what.message, at=now)
     if what.action:
-        Sagas(session, SAGAS).note(
-            what.action,
-            resource_id=server.id,
-            project_id=server.project_id,
-            user_id=server.user_id,
-            step="guest",
-            at=now,
-            host=server.host,
-            message=what.message,
-        )
+        _note(session, server, what.action, what.message, kit, succeeded=failure is None)
     kit.tell_after(session, server)
+
+
+def _note(
+    session: Session, server: ServerRow, action: str, message: str | None, kit: Kit, *, succeeded: bool = True
+) -> None:
+    """In its timeline."""
+    Sagas(session, SAGAS).note(
+        action,
+        resource_id=server.id,
+        project_id=server.project_id,
+        user_id=server.user_id,
+        step="guest",
+        at=kit.now(),
+        host=server.host,
+        message=message,
+        succeeded=succeeded,
+    )

@@ -7,6 +7,7 @@ import socket
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
@@ -14,12 +15,15 @@ from common.saga.saga import Saga
 from common.saga.store import Sagas
 from services.compute.core.faults import a_fault
 from services.compute.core.states import TaskState, VmState
+from services.compute.db.consoles import Consoles
 from services.compute.db.hosts import Hosts
+from services.compute.db.migration_records import MigrationRecords
 from services.compute.db.placement import Placement
 from services.compute.db.server_states import ServerStates
 from services.compute.db.tables import SAGAS, ServerRow
 from services.compute.sagas import CONFIRM_RESIZE, DELETE_SERVER
 from services.compute.sagas.kit import Kit
+from services.compute.sagas.shelve_server import begin_offload
 
 log = logging.getLogger(__name__)
 
@@ -63,12 +67,30 @@ class Housekeeping:
         with self.kit.database.transaction() as session:
             Sagas(session, SAGAS).forget(before)
             ServerStates(session).forget(before)
+            MigrationRecords(session).forget(before)
+            Consoles(session).forget(self.kit.now())
             ServerStates(session).forget_usage(self.kit.now() - self.keep_usage)
         with self.kit.database.transaction() as session:
             self._release_claims(session)
             self._end_abandoned(session)
             self._reclaim(session)
             self._confirm(session)
+            self._offload(session)
+
+    def give_up(self, session: Session, server_id: UUID, why: str) -> None:
+        """Something was to be done to the server, and nobody can do it."""
+        server = ServerStates(session).find(server_id)
+        if server is not None and server.task_state != TaskState.DELETING:
+            self._end(session, server, why)
+
+    def _offload(self, session: Session) -> None:
+        """Take shelved servers off their hosts that were there long enough."""
+        after_s = self.kit.rules.shelved_offload_s
+        if after_s < 0:
+            return
+        before = self.kit.now() - timedelta(seconds=after_s)
+        for server in ServerStates(session).waiting(VmState.SHELVED, before=before):
+            begin_offload(session, server, self.kit)
 
     def _confirm(self, session: Session) -> None:
         """Keep the new size of servers whose owners had long enough to look."""
@@ -104,13 +126,13 @@ class Housekeeping:
             log.warning("claim without a server released", extra={"server_id": str(server_id)})
 
     def _end_abandoned(self, session: Session) -> None:
-        now = self.kit.now()
-        for server in ServerStates(session).abandoned(before=now - ABANDONED_AFTER):
+        for server in ServerStates(session).abandoned(before=self.kit.now() - ABANDONED_AFTER):
             log.warning("abandoned server put into error", extra={"server_id": str(server.id)})
-            self._fail(session, server, now)
+            was = server.task_state or server.vm_state
+            self._end(session, server, f"Nothing was at work on this server any more while it was '{was}'")
 
-    def _fail(self, session: Session, server: ServerRow, now: datetime) -> None:
-        was = server.task_state or server.vm_state
-        server.fault = a_fault(f"Nothing was at work on this server any more while it was '{was}'", at=now)
+    def _end(self, session: Session, server: ServerRow, why: str) -> None:
+        now = self.kit.now()
+        server.fault = a_fault(why, at=now)
         server.vm_state, server.task_state, server.updated_at = VmState.ERROR, None, now
         self.kit.tell_after(session, server)

@@ -24,9 +24,9 @@ OWN = "/v3/users/{user_id}/access_rules"
 
 # fmt: off
 RULES = {
-    "identity:get_access_rule":     "rule:cloud_reader or rule:owner",
-    "identity:list_access_rules":   "rule:cloud_reader or rule:owner",
-    "identity:delete_access_rule":  "rule:admin or rule:owner",
+    "identity:get_access_rule":     "(role:reader and system_scope:all) or rule:owner",
+    "identity:list_access_rules":   "(role:reader and system_scope:all) or rule:owner",
+    "identity:delete_access_rule":  "(role:admin and system_scope:all) or rule:owner",
 }
 # fmt: on
 

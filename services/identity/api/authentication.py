@@ -48,10 +48,14 @@ def prove(kit: Kit, identity: IdentityPart, receipt: Caller | None = None) -> Pr
 def claimed(identity: IdentityPart) -> dict[str, str | None]:
     """Who somebody says to be, before anything is proven: for the audit log."""
     said: dict[str, str | None] = {"methods": " ".join(identity.methods)}
-    if identity.password is not None:
-        user = identity.password.user
+    credential = identity.application_credential
+    users = [method.user for method in (identity.password, identity.totp, credential) if method and method.user]
+    if users:
+        user = users[0]
         said |= {"user_id": user.id, "user_name": user.name}
         said["domain"] = (user.domain.id or user.domain.name) if user.domain else None
+    if credential is not None:
+        said["application_credential"] = credential.id or credential.name
     return said
 
 

@@ -103,9 +103,9 @@ def create_credential(body: Body, caller: Caller, kit: KitOf) -> Response:
 @router.change("/v3/credentials/{credential_id}", "identity:update_credential", takes=CredentialChange)
 def change_credential(credential_id: str, body: Body, caller: Caller, kit: KitOf) -> Response:
     """Its blob; whose it is and what for stays as it was made."""
-    asked = parsed(CredentialChange, body).credential
     with kit.database.transaction() as session:
         credential = _guarded(kit, session, caller, credential_id, "identity:update_credential")
+        asked = parsed(CredentialChange, body).credential
         _must_stay(credential, asked)
         if asked.blob is not None:
             if credential.type == EC2:

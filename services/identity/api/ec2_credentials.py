@@ -30,8 +30,8 @@ PAIRS = "/v3/users/{user_id}/credentials/OS-EC2"
 RULES = {
     "identity:ec2_get_credential":     "rule:cloud_reader or rule:owner",
     "identity:ec2_list_credentials":   "rule:cloud_reader or rule:owner",
-    "identity:ec2_create_credential":  "rule:admin or rule:owner",
-    "identity:ec2_delete_credential":  "rule:admin or rule:owner",
+    "identity:ec2_create_credential":  "rule:admin or (role:member and rule:owner)",
+    "identity:ec2_delete_credential":  "rule:admin or (role:member and rule:owner)",
 }
 # fmt: on
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from http import HTTPStatus
 
-from fastapi import APIRouter, Request, Response
-from fastapi.routing import APIRoute
-from starlette.routing import Match
+from fastapi import Request, Response
 
 from common.errors import Forbidden, PlatformError, TooLarge, TooMany, Unauthenticated, Unavailable
 from common.http.json import Json
@@ -18,11 +15,10 @@ PAGE = "<!doctype html>\n<html lang=en>\n<title>{status} {title}</title>\n<h1>{t
 
 
 class IdentityFaults:
-    """`url` is the public address of this API, with the version; `routers` hold all that it answers."""
+    """`url` is the public address of this API, with the version."""
 
-    def __init__(self, url: str, routers: Sequence[APIRouter]) -> None:
+    def __init__(self, url: str) -> None:
         self._challenge = f'Keystone uri="{url}"'
-        self.routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
 
     def answer(self, request: Request, error: PlatformError) -> Response:
         headers = dict(VARY)
@@ -44,13 +40,8 @@ class IdentityFaults:
 
     def wrong_method(self, request: Request, allowed: str) -> Response:
         page = _page(HTTPStatus.METHOD_NOT_ALLOWED, "The method is not allowed for the requested URL.")
-        page.headers["allow"] = ", ".join(sorted(self._methods(request)))
+        page.headers["allow"] = allowed
         return page
-
-    def _methods(self, request: Request) -> set[str]:
-        """All that this path knows; the framework would name those of one route."""
-        found = [route for route in self.routes if route.matches(request.scope)[0] is not Match.NONE]
-        return {method for route in found for method in route.methods or ()}
 
 
 def _message(error: PlatformError) -> str:

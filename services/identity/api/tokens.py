@@ -33,7 +33,7 @@ router = Router()
 # fmt: off
 RULES = {
     "identity:validate_token":      "rule:cloud_reader or rule:service or rule:owner",
-    "identity:check_token":         "rule:cloud_reader or rule:service or rule:owner",
+    "identity:check_token":         "rule:cloud_reader or rule:owner",
     "identity:revoke_token":        "rule:admin or rule:owner",
 }
 # fmt: on

@@ -24,6 +24,7 @@ from services.identity.api.lists import PageOf, answer, asked_for, listed
 from services.identity.api.redelegation import Origin, origin_of
 from services.identity.api.routing import Body, Router
 from services.identity.api.schemas.delegation import NewTrust, TrustBody
+from services.identity.api.targets import object_in
 from services.identity.core.scopes import Scope
 from services.identity.core.times import written
 from services.identity.db import projects, roles, trusts, users
@@ -102,8 +103,9 @@ def show_trust(trust_id: str, caller: Caller, kit: KitOf) -> Response:
 def create_trust(body: Body, caller: Caller, kit: KitOf) -> Response:
     if caller.trust_id is None:
         must_have_full_power(caller, "identity:create_trust")
+    trustor_id = object_in(body, "trust").get("trustor_user_id")
+    kit.policy.must("identity:create_trust", caller, {"trustor_user_id": trustor_id})
     asked = parsed(TrustBody, body).trust
-    kit.policy.must("identity:create_trust", caller, {"trustor_user_id": asked.trustor_user_id})
     _must_make_sense(asked)
     with kit.database.transaction() as session:
         users.known(session, asked.trustee_user_id)
@@ -143,10 +145,12 @@ def show_role(trust_id: str, role_id: str, caller: Caller, kit: KitOf) -> Respon
 
 
 def _guarded(kit: Kit, session: Session, caller: Who, trust_id: str, rule: str) -> Trust:
-    """Forbidden; NotFound"""
+    """Forbidden to who may look at it.  For everybody else it is not there: NotFound, where Keystone tells that it is"""
     trust = trusts.known(session, trust_id, utc_now())
-    names = ("trustor_user_id", "trustee_user_id")
-    kit.policy.must(rule, caller, {name: getattr(trust, name) for name in names})
+    target = {name: getattr(trust, name) for name in ("trustor_user_id", "trustee_user_id")}
+    if not any(kit.policy.allows(one, caller, target) for one in (rule, "identity:get_trust")):
+        raise trusts.unknown(trust_id)
+    kit.policy.must(rule, caller, target)
     return trust
 
 

@@ -24,6 +24,7 @@ class Offer:
 OFFERS = (
     Offer("identity", "keystone", "/identity/v3", "Pileus Identity"),
     Offer("compute", "nova", "/compute/v2.1", "Pileus Compute"),
+    Offer("placement", "placement", "/placement", "Pileus Placement"),
     Offer("image", "glance", "/image/v2", "Pileus Image"),
 )
 

@@ -63,6 +63,11 @@ class Keyring:
         query = select(SigningKey).where(SigningKey.retired_at.is_(None) | (SigningKey.retired_at > oldest))
         return session.scalars(query.order_by(SigningKey.created_at)).all()
 
+    def lives(self) -> Sequence[tuple[str, datetime, datetime | None]]:
+        """Key id, since when and until when it signs; oldest first."""
+        with self._database.reading() as session:
+            return [(key.id, key.created_at, key.retired_at) for key in self.published(session)]
+
     def public(self, session: Session, key_id: str) -> PublicKeys:
         """The key of that id, if we have it; asks the database only for ids not seen yet."""
         if key_id not in self._public:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Select, and_, delete, exists, or_, select
@@ -58,29 +59,34 @@ def aimed(session: Session, policy_id: str, at: Aim) -> PolicyAssociation:
 
 def of_endpoint(session: Session, endpoint: Endpoint) -> PolicyDocument:
     """Its own, else that of its service in the nearest region around it, else that of its service.  NotFound"""
-    around = regions.outwards(session, endpoint.region_id)
-    aims = [Aim(endpoint_id=endpoint.id), *(Aim(service_id=endpoint.service_id, region_id=one) for one in around)]
-    for one in (*aims, Aim(service_id=endpoint.service_id)):
+    for one in _aims(endpoint, regions.outwards(session, endpoint.region_id)):
         if (found := session.get(PolicyAssociation, one.key)) is not None:
             return known(session, found.policy_id)
     raise NotFound(f"No policy is associated with endpoint {endpoint.id}.")
 
 
+def _aims(endpoint: Endpoint, around: Sequence[str]) -> list[Aim]:
+    """What a policy for this endpoint may be for, the nearest first; `around` are its regions, outwards."""
+    of_service = [Aim(service_id=endpoint.service_id, region_id=one) for one in around]
+    return [Aim(endpoint_id=endpoint.id), *of_service, Aim(service_id=endpoint.service_id)]
+
+
 def endpoints_of(session: Session, policy_id: str) -> Select[Endpoint]:
-    """The endpoints for which `of_endpoint` finds this policy."""
+    """The endpoints for which `of_endpoint` finds this policy, in as many queries however many there are."""
     tied = exists().where(
         or_(
             PolicyAssociation.endpoint_id == Endpoint.id,
             and_(PolicyAssociation.endpoint_id == "", PolicyAssociation.service_id == Endpoint.service_id),
         )
     )
-    candidates = session.scalars(select(Endpoint).where(tied)).all()
-    found = [one.id for one in candidates if of_endpoint_or_none(session, one) == policy_id]
+    policy_of = {
+        (one.endpoint_id, one.service_id, one.region_id): one.policy_id
+        for one in session.scalars(select(PolicyAssociation))
+    }
+    parents = regions.parents(session)
+    found = []
+    for endpoint in session.scalars(select(Endpoint).where(tied)):
+        near = (policy_of.get(aim.key) for aim in _aims(endpoint, regions.line(endpoint.region_id, parents)))
+        if next((one for one in near if one is not None), None) == policy_id:
+            found.append(endpoint.id)
     return select(Endpoint).where(Endpoint.id.in_(found))
-
-
-def of_endpoint_or_none(session: Session, endpoint: Endpoint) -> str | None:
-    try:
-        return of_endpoint(session, endpoint).id
-    except NotFound:
-        return None

@@ -8,6 +8,7 @@ from sqlalchemy import Select, bindparam, delete, exists, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from common.db.among import among
 from common.db.types import utc_now
 from common.errors import Conflict, Forbidden, NotFound
 from services.identity.db.cloud_tables import Limit, ProjectEndpoint, ProjectEndpointGroup
@@ -64,7 +65,7 @@ def known(session: Session, project_id: str) -> Project:
 
 def of_user(user_id: str) -> Select[Project]:
     """Those on which the user has any role, also by a group of it or from above."""
-    return select(Project).where(Project.id.in_(select(REACHABLE.c.id))).params(user_id=user_id)
+    return select(Project).where(among(Project.id, select(REACHABLE.c.id))).params(user_id=user_id)
 
 
 def open_to(user_id: str) -> Select[Project]:

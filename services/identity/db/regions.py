@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy import Select, delete, exists, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -36,15 +38,24 @@ def _line(region_id: str) -> Select[str]:
 
 def outwards(session: Session, region_id: str | None) -> list[str]:
     """The region and all that it lies in, the nearest first."""
-    line: list[str] = []
     if region_id is None:
-        return line
+        return []
     query = select(Region.id, Region.parent_region_id).where(Region.id.in_(_line(region_id)))
-    parents = {row.id: row.parent_region_id for row in session.execute(query)}
+    return line(region_id, {row.id: row.parent_region_id for row in session.execute(query)})
+
+
+def parents(session: Session) -> dict[str, str | None]:
+    """Region id -> the region that it lies in."""
+    return {row.id: row.parent_region_id for row in session.execute(select(Region.id, Region.parent_region_id))}
+
+
+def line(region_id: str | None, parents: Mapping[str, str | None]) -> list[str]:
+    """The same as `outwards`, from what is known."""
+    found: list[str] = []
     while region_id is not None:
-        line.append(region_id)
+        found.append(region_id)
         region_id = parents.get(region_id)
-    return line
+    return found
 
 
 def remove(session: Session, region: Region) -> None:

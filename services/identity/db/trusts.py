@@ -35,8 +35,12 @@ def existing(session: Session, trust_id: str) -> Trust | None:
 def known(session: Session, trust_id: str, now: datetime) -> Trust:
     """NotFound, in Keystone's words."""
     if (found := alive(session, trust_id, now)) is None:
-        raise NotFound(f"Could not find trust: {trust_id}.")
+        raise unknown(trust_id)
     return found
+
+
+def unknown(trust_id: str) -> NotFound:
+    return NotFound(f"Could not find trust: {trust_id}.")
 
 
 def chain(session: Session, trust: Trust) -> Sequence[Trust] | None:

@@ -34,8 +34,9 @@ def stores(caller: Caller, kit: KitOf) -> Response:
 def stores_in_detail(caller: Caller, kit: KitOf) -> Response:
     """With their kind; where their bytes lie is nobody's business."""
     kit.policy.must("stores_info_detail", caller)
-    more = {"type": "file", "weight": 0, "properties": {"chunk_size": 1 << 20, "thin_provisioning": False}}
-    return Json({"stores": [one | more for one in _stores(kit)]})
+    more = {"properties": {"chunk_size": 1 << 20, "thin_provisioning": False}}
+    kinds = {name: {"type": store.kind, "weight": kit.stores.weights.get(name, 0)} for name, store in kit.stores}
+    return Json({"stores": [one | kinds[one["id"]] | more for one in _stores(kit)]})
 
 
 @router.get("/v2/info/usage")

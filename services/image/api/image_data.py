@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -21,21 +19,19 @@ from common.http.identity import Caller, authenticated
 from common.http.operations import operation
 from services.image.api.kit import ImageId, Kit, KitOf
 from services.image.api.receiving import Receiving, begin, begin_staging
-from services.image.core.images import Image, Status
+from services.image.api.resuming import begin_part, offset
+from services.image.core.images import Content, Image, Status
+from services.image.core.ranges import Part, wanted_part
+from services.image.db.cached_images import CachedImages
 from services.image.db.images import Images
-from services.image.drivers.store.files import read_piece
+from services.image.drivers.store.files import FileStore
+from services.image.drivers.store.store import Reading
 
 router = APIRouter(dependencies=[Depends(authenticated)])  # before anything is looked at
 
 PIECE_BYTES = 1 << 20
 BYTES = "application/octet-stream"
 _DATA_PATH = re.compile(r"/v2/images/[^/]+/(file|stage)")
-
-
-class RangeNotSatisfiable(PlatformError):
-    """The image has no such bytes."""
-
-    status, code = 416, "range.not.satisfiable"
 
 
 def carries_bytes(scope: Scope) -> bool:
@@ -49,8 +45,29 @@ async def upload(image_id: ImageId, request: Request, caller: Caller, kit: KitOf
     """Take the bytes of a queued image; it is active when this answers."""
     _must_carry_bytes(request)
     store = request.headers.get("x-image-meta-store", kit.stores.default_id)
+    if (named := request.headers.get("content-range")) is not None:
+        return await _take_part(Part.read(named, _length(request)), store, image_id, request, caller, kit)
     receiving = await kit.off_loop(lambda: begin(kit, image_id, caller, store=store))
     return await _received(receiving, request)
+
+
+async def _take_part(part: Part, store: str, image_id: ImageId, request: Request, caller: Who, kit: Kit) -> Response:
+    """202 while there are more ranges to come."""
+    receiving = await kit.off_loop(lambda: begin_part(kit, image_id, caller, part, store=store))
+    answer = await _received(receiving, request)
+    if answer.status_code == 204 and not receiving.is_whole:
+        return Response(status_code=202, headers={"upload-offset": str(receiving.held)})
+    return answer
+
+
+@router.head("/v2/images/{image_id}/file")
+@operation("download_image")
+def look_at_data(image_id: ImageId, caller: Caller, kit: KitOf) -> Response:
+    """How many bytes there are: of the image, or of an upload in ranges so far."""
+    image = _image(kit, image_id, caller)
+    if image.content is None:
+        return Response(status_code=204, headers={"upload-offset": str(offset(kit, image))})
+    return Response(headers=_described(image.content, image.content.size), media_type=BYTES)
 
 
 @router.put("/v2/images/{image_id}/stage", status_code=204)
@@ -69,12 +86,21 @@ def _must_carry_bytes(request: Request) -> None:
 
 
 async def _received(receiving: Receiving, request: Request) -> Response:
-    length = request.headers.get("content-length", "")
     try:
-        await receiving.run(request.stream(), int(length) if length.isdigit() else None)
+        await receiving.run(request.stream(), _length(request))
     except ClientDisconnect:
         return Response(status_code=400)  # nobody is left to read it
     return Response(status_code=204)
+
+
+def _length(request: Request) -> int | None:
+    """Of the body, if that is told."""
+    length = request.headers.get("content-length", "")
+    return int(length) if length.isascii() and length.isdigit() else None
+
+
+def _described(content: Content, length: int) -> dict[str, str]:
+    return {"content-md5": content.md5, "content-length": str(length), "accept-ranges": "bytes"}
 
 
 @router.get("/v2/images/{image_id}/file")
@@ -85,12 +111,13 @@ async def download(image_id: ImageId, request: Request, caller: Caller, kit: Kit
     if (content := image.content) is None:
         return Response(status_code=204)
     part = wanted_part(request.headers.get("range"), content.size)
-    file = await kit.off_loop(lambda: _opened(kit, image))
     first, last = part or (0, content.size - 1)
-    headers = {"content-md5": content.md5, "content-length": str(last - first + 1), "accept-ranges": "bytes"}
+    preferred = request.query_params.get("prefer", "").split(",")
+    reading = await kit.off_loop(lambda: _opened(kit, image, first, last + 1, preferred))
+    headers = _described(content, last - first + 1)
     if part:
         headers["content-range"] = f"bytes {first}-{last}/{content.size}"
-    pieces = _pieces(_Reading(kit, file), first, last + 1)
+    pieces = _pieces(kit, reading, last + 1 - first)
     return StreamingResponse(pieces, 206 if part else 200, headers, BYTES)
 
 
@@ -103,54 +130,47 @@ def _image(kit: Kit, image_id: ImageId, caller: Who) -> Image:
     return image
 
 
-def _opened(kit: Kit, image: Image) -> int:
-    """From the first of its stores that has it.  NotFound, Unavailable"""
-    *others, last = image.stores
-    for name in others:
+def _opened(kit: Kit, image: Image, first: int, end: int, preferred: Sequence[str] = ()) -> Reading:
+    """From the nearest place that has it, those that the client prefers first.  NotFound, Unavailable"""
+    rank = {name: number for number, name in enumerate(preferred)}
+    nearest = sorted(kit.stores.nearest(image.stores), key=lambda one: rank.get(one, len(rank)))
+    for name in nearest[:-1]:
         with suppress(PlatformError):
-            return kit.stores[name].open(image.id)
-    return kit.stores[last].open(image.id)
+            return _from(kit, name, image, first, end)
+    return _from(kit, nearest[-1], image, first, end)
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    kit: Kit
-    file: int
+def _from(kit: Kit, name: str, image: Image, first: int, end: int) -> Reading:
+    """A store elsewhere is asked only for what the cache does not have; it will have it then."""
+    store = kit.stores[name]
+    if store.kind == FileStore.kind or kit.cache is None:
+        return store.open(image.id, first, end)
+    if (reading := kit.cache.open(image.id, first, end)) is not None:
+        with kit.database.transaction() as session:
+            CachedImages(session).used(image.id)
+        return reading
+    found = store.open(image.id, first, end)
+    if end - first == (image.content.size if image.content else 0) <= kit.settings.cache_bytes:
+        with kit.database.transaction() as session:
+            CachedImages(session).want(image.id)
+        kit.cache_nudge()
+    return found
 
-    def __call__(self, offset: int, size: int) -> asyncio.Future[bytes]:
-        return asyncio.ensure_future(self.kit.off_loop(partial(read_piece, self.file, offset, size)))
 
-
-async def _pieces(read: _Reading, offset: int, end: int) -> AsyncIterator[bytes]:
-    """The bytes from `offset` up to `end`; while one piece is sent, the next is read."""
+async def _pieces(kit: Kit, reading: Reading, left: int) -> AsyncIterator[bytes]:
+    """The next `left` bytes; while one piece is sent, the next is read."""
     coming: asyncio.Future[bytes] | None = None
+
+    def read() -> asyncio.Future[bytes]:
+        return asyncio.ensure_future(kit.off_loop(partial(reading.piece, min(PIECE_BYTES, left))))
+
     try:
-        while offset < end:
-            piece = await (coming or read(offset, min(PIECE_BYTES, end - offset)))
-            offset += len(piece)
-            coming = read(offset, min(PIECE_BYTES, end - offset)) if offset < end else None
+        while left > 0:
+            piece = await (coming or read())
+            left -= len(piece)
+            coming = read() if left > 0 else None
             yield piece
     finally:
         if coming is not None:
             await asyncio.wait([coming])
-        os.close(read.file)
-
-
-_RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})")
-
-
-def wanted_part(header: str | None, size: int) -> tuple[int, int] | None:
-    """First and last byte that a Range header asks for; None for all of them.  RangeNotSatisfiable
-
-    Several ranges, other units and nonsense mean the whole, as RFC 9110 (14.2) allows.
-    """
-    if header is None or not (found := _RANGE.fullmatch(header.strip())) or found[0] == "bytes=-":
-        return None
-    start, end = found.groups()
-    first = int(start) if start else max(size - int(end), 0)
-    last = min(int(end), size - 1) if start and end else size - 1
-    if start and end and int(end) < first:
-        return None
-    if first >= size or (not start and int(end) == 0):
-        raise RangeNotSatisfiable(f"The image has {size} bytes; the range asked for lies outside of them")
-    return first, last
+        reading.close()

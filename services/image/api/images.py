@@ -16,6 +16,7 @@ from common.http.json import Json, json_body
 from common.http.operations import operation
 from common.saga.store import Sagas
 from services.image.api.kit import ImageId, Kit, KitOf
+from services.image.api.resuming import forget
 from services.image.api.schemas.images import SETTABLE, ImageBody, Patch, attributes_of, body_of, shown
 from services.image.contract import ImageChanged, ImageCreated, ImageDeleted
 from services.image.core.images import Attributes, Image, Status, Visibility
@@ -24,6 +25,7 @@ from services.image.core.patches import MEDIA_TYPES, Operation, patched, read_pa
 from services.image.core.quotas import Quotas
 from services.image.db.images import Images
 from services.image.db.tables import SAGAS
+from services.image.db.uploads import Uploads
 from services.image.db.usage import Usage
 
 router = APIRouter(dependencies=[Depends(authenticated)])  # before anything is looked at
@@ -114,8 +116,13 @@ def delete_image(image_id: ImageId, caller: Caller, kit: KitOf) -> Response:
         if image.attributes.protected:
             raise Forbidden(f"Image {image.id} is protected and cannot be deleted.")
         Sagas(session, SAGAS).cancel(image.id)
+        upload_id = Uploads(session).in_ranges(image.id)
         images.remove(image)
-    kit.stores.remove(image.id)
+    kit.stores.remove(image.id, image.stores)
+    if upload_id is not None:
+        forget(kit, upload_id)
+    if kit.cache is not None:
+        kit.cache.remove(image.id)
     kit.bus.tell(ImageDeleted(image_id=image.id, project_id=image.attributes.owner))
     return Response(status_code=204)
 
@@ -175,8 +182,11 @@ def _must_show_so(visibility: Visibility, caller: Who, kit: Kit, target: dict[st
 
 def _as_seen(image: Image, caller: Who, kit: Kit) -> dict[str, Any]:
     knows_place = image.status is Status.ACTIVE and kit.policy.allows("get_image_location", caller)
-    place = kit.stores[image.stores[0]].path(image.id).as_uri() if knows_place and image.stores else None
-    return shown(image, location=place)
+    nearest = kit.stores.nearest(image.stores) if knows_place else []
+    place = kit.stores[nearest[0]].url(image.id) if nearest else None
+    if kit.cache is not None and nearest and (path := kit.cache.local(image.id)) is not None:
+        place = path.as_uri()
+    return shown(replace(image, stores=kit.stores.ranked(image.stores)), location=place)
 
 
 def _link(query: list[tuple[str, str]]) -> str:

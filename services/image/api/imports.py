@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel, ConfigDict, StrictBool
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 from sqlalchemy.orm import Session
 
 from common.auth.callers import Caller as Who
-from common.errors import Forbidden, InvalidInput, NotFound
+from common.errors import Conflict, Forbidden, InvalidInput, NotFound
 from common.http.identity import Caller, authenticated
 from common.http.invalid import parsed
 from common.http.json import Json, json_body
@@ -53,6 +53,28 @@ class ImportBody(BaseModel):
             raise InvalidInput("Stores parameter and x-image-meta-store header can't be both specified")
         named = (header,) if header else tuple(self.stores)
         return Wanted(named, every=self.all_stores, must_all_succeed=self.all_stores_must_succeed)
+
+
+class Hash(BaseModel):
+    """Both or neither."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    os_hash_algo: Literal["sha1", "sha256", "sha512", "md5"] | None = None
+    os_hash_value: Annotated[Text, Field(max_length=128)] | None = None
+
+    @model_validator(mode="after")
+    def is_whole(self) -> Self:
+        if (self.os_hash_algo is None) != (self.os_hash_value is None):
+            raise ValueError("os_hash_algo and os_hash_value go together")
+        return self
+
+
+class Location(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    url: Text
+    validation_data: Hash = Hash()
 
 
 @router.post("/v2/images/{image_id}/import", status_code=202)
@@ -129,18 +151,21 @@ def list_locations(image_id: ImageId, caller: Caller, kit: KitOf) -> Response:
     with kit.database.reading() as session:
         image = Images(session).seen(image_id, kit.viewer(caller))
     kit.must("fetch_image_location", caller, image)
-    places = ((name, kit.stores[name].path(image.id).as_uri()) for name in image.stores)
+    places = ((name, kit.stores[name].url(image.id)) for name in image.stores)
     return Json([{"url": url, "metadata": {"store": name}} for name, url in places])
 
 
 @router.post("/v2/images/{image_id}/locations", status_code=202)
-@operation("add_image_location")
-def add_location(image_id: ImageId, caller: Caller, kit: KitOf) -> Response:
-    """Nobody points an image at bytes that were not looked into: this is refused to all."""
+@operation("add_image_location", takes=Location)
+def add_location(image_id: ImageId, body: Body, caller: Caller, kit: KitOf) -> Response:
+    """Nobody points an image at bytes that were not looked into: refused to all, as by Glance without its http store."""
+    parsed(Location, body)
     with kit.database.reading() as session:
         image = Images(session).seen(image_id, kit.viewer(caller))
     kit.must("add_image_location", caller, image)
-    raise Forbidden("Locations of images cannot be set at this site.")
+    if image.status is not Status.QUEUED:
+        raise Conflict(f"It's not allowed to add locations if image status is {image.status}.")
+    raise Forbidden("http store must be enabled to use location API by normal user.")
 
 
 @router.delete("/v2/stores/{store_id}/{image_id}", status_code=204)
@@ -155,5 +180,5 @@ def delete_from_store(store_id: str, image_id: UUID, caller: Caller, kit: KitOf)
         if len(image.stores) == 1:
             raise Forbidden("Cannot delete the last location of an image.")
         Places(session).remove(image.id, store_id)
-    kit.stores[store_id].remove(image.id)
+    kit.stores.remove_from(store_id, image.id)
     return Response(status_code=204)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, TypeVar
 from uuid import UUID
 
@@ -19,7 +19,10 @@ from common.db.database import Database
 from common.errors import NotFound
 from services.image.core.images import Image, Viewer
 from services.image.core.listing import as_uuid
+from services.image.drivers.certificates.signatures import Certificates
+from services.image.drivers.store.cache import BytesCache
 from services.image.drivers.store.files import FileStore
+from services.image.drivers.store.paused import Paused
 from services.image.drivers.store.stores import Stores
 from services.image.sagas.kit import Inspects
 from services.image.settings import ImageSettings
@@ -36,19 +39,34 @@ class Kit:
     database: Database
     stores: Stores
     inspector: Inspects
+    certificates: Certificates | None  # None: signatures are not looked at
     policy: Policy
     bus: Bus
     threads: ThreadPoolExecutor  # for bytes; other routes run on the framework's own
+    paused: Paused = field(default_factory=Paused)
+    cache: BytesCache | None  # none: every download reads from a store
     nudge: Callable[[], None] = lambda: None  # tells the saga engine that there is work
+    cache_nudge: Callable[[], None] = lambda: None  # the same for who fills the cache
 
     @property
     def store(self) -> FileStore:
         """Where bytes arrive and are staged."""
-        return self.stores.default
+        return self.stores.spool
 
     async def off_loop(self, work: Callable[[], T]) -> T:
         """Run blocking work without holding up the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self.threads, copy_context().run, work)
+
+    async def to_the_end(self, work: Callable[[], T]) -> T:
+        """The same; whoever cancels it waits until it is done, and can clear away what it left without racing it."""
+        doing = asyncio.ensure_future(self.off_loop(work))
+        try:
+            return await asyncio.shield(doing)
+        except asyncio.CancelledError:
+            await asyncio.wait([doing])
+            if not doing.cancelled():
+                doing.exception()  # it has been looked at: who cancelled it asks no more
+            raise
 
     def viewer(self, caller: Caller) -> Viewer:
         return Viewer(caller.project_id, sees_all=self.policy.allows("see_every_image", caller))

@@ -5,7 +5,7 @@ Image API reference, v2, "Metadata definitions".  Objects, properties and tags h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 from uuid import UUID
@@ -75,12 +75,8 @@ def list_namespaces(request: Request, caller: Caller, kit: KitOf) -> Response:
     """Newest first unless told otherwise."""
     kit.policy.must("get_metadef_namespaces", caller)
     query = dict(request.query_params)
-    sort, direction, visibility = (query.get(name) for name in ("sort_key", "sort_dir", "visibility"))
-    if (sort or "created_at") not in SORT_KEYS or (direction or "desc") not in ("asc", "desc"):
-        raise InvalidInput(f"Invalid sort key or direction: {sort} {direction}")
-    if visibility not in (None, "public", "private"):
-        raise InvalidInput(f"Invalid visibility value: {visibility[:80] if visibility else ''}")
-    limit = _limit(query.get("limit"))
+    sort, descends = order(query, SORT_KEYS)
+    visibility, limit = asked_visibility(query), max(1, whole_number(query.get("limit"), PAGE))
     with kit.database.reading() as session:
         definitions = Definitions(session)
         found = definitions.page(
@@ -89,8 +85,8 @@ def list_namespaces(request: Request, caller: Caller, kit: KitOf) -> Response:
             resource_types=[one for one in query.get("resource_types", "").split(",") if one],
             limit=limit,
             marker=query.get("marker"),
-            sort=SORT_KEYS[sort or "created_at"],
-            descends=direction != "asc",
+            sort=sort,
+            descends=descends,
         )
         tied = definitions.associations([key for key, _ in found])
     kept = {name: value for name, value in query.items() if name != "marker"}
@@ -261,12 +257,33 @@ def _tied(associations: Sequence[Association]) -> dict[str, Any]:
     return {"resource_type_associations": [shown_association(one) for one in associations]}
 
 
-def _limit(text: str | None) -> int:
-    if text is None:
-        return PAGE
-    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+def order(
+    query: Mapping[str, str], keys: Mapping[str, str], usual: tuple[str, str] = ("created_at", "desc")
+) -> tuple[str, bool]:
+    """What a list is sorted by, and whether that descends.  InvalidInput"""
+    sort, direction = query.get("sort_key", usual[0]), query.get("sort_dir", usual[1])
+    if direction not in ("asc", "desc"):
+        raise InvalidInput(f"Invalid sort direction: {direction[:80]}")
+    if sort not in keys:
+        raise InvalidInput(f"Sort key supplied is invalid: {sort[:80]}")
+    return keys[sort], direction == "desc"
+
+
+def asked_visibility(query: Mapping[str, str]) -> str | None:
+    """InvalidInput"""
+    visibility = query.get("visibility")
+    if visibility not in (None, "public", "private"):
+        raise InvalidInput(f"Invalid visibility value: {visibility[:80] if visibility else ''}")
+    return visibility
+
+
+def whole_number(limit: str | None, usual: int) -> int:
+    """How many a page may hold.  InvalidInput"""
+    if limit is None:
+        return usual
+    if not (limit.isascii() and limit.isdecimal() and len(limit) < 10):
         raise InvalidInput("limit param must be an integer")
-    return max(1, min(int(text), LARGEST_PAGE))
+    return min(int(limit), LARGEST_PAGE)
 
 
 def _link(query: dict[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -13,9 +14,9 @@ from common.http.invalid import parsed
 from common.http.json import Json, json_body
 from common.http.operations import operation
 from services.image.api.kit import KitOf
-from services.image.api.metadata_definitions import PREFIX, changeable, readable
+from services.image.api.metadata_definitions import PREFIX, asked_visibility, changeable, order, readable, whole_number
 from services.image.api.schemas.metadata import BODIES, ManyTags, ObjectBody, PropertyBody, TagBody, shown_part
-from services.image.core.metadata_definitions import PLURAL, Kind, Part
+from services.image.core.metadata_definitions import PLURAL, Kind, Part, PartPage
 from services.image.db.metadata_definitions import Definitions
 
 router = APIRouter(dependencies=[Depends(authenticated)])  # before anything is looked at
@@ -29,6 +30,9 @@ REMOVES = {
 }
 NAMESPACE = PREFIX + "/namespaces/{namespace}"
 TAGS = f"{NAMESPACE}/tags"
+FILTERS = ("limit", "marker", "sort_key", "sort_dir", "visibility")
+SORT_KEYS = {"name": "name", "created_at": "created_at", "updated_at": "updated_at"}
+USUAL_ORDER = {Kind.TAG: ("created_at", "desc"), Kind.OBJECT: ("name", "asc")}
 
 
 def _routes_of(kind: Kind) -> None:
@@ -38,11 +42,12 @@ def _routes_of(kind: Kind) -> None:
     takes = RAW_BODIES[kind]
 
     @router.get(whole, name=f"list_{plural}")
-    @operation(f"get_metadef_{plural}")
-    def list_parts(namespace: str, caller: Caller, kit: KitOf) -> Response:
+    @operation(f"get_metadef_{plural}", filters=() if kind is Kind.PROPERTY else FILTERS)
+    def list_parts(namespace: str, request: Request, caller: Caller, kit: KitOf) -> Response:
         with kit.database.reading() as session:
             key = readable(session, kit, caller, namespace, f"get_metadef_{plural}")
-            found = Definitions(session).parts(key, kind)
+            page = PartPage() if kind is Kind.PROPERTY else _page(request.query_params, kind)
+            found = Definitions(session).parts(key, kind, page)
         schema = f"/v2/schemas/metadefs/{plural}"
         if kind is Kind.PROPERTY:
             return Json({plural: {part.name: _property(part) for part in found}, "schema": schema})
@@ -127,6 +132,14 @@ def replace_tags(namespace: str, request: Request, body: Body, caller: Caller, k
             definitions.remove_parts(key, Kind.TAG)
         made = [definitions.add_part(key, Kind.TAG, name, {}) for name in names]
     return Json({"tags": [{"name": one.name} for one in made], "schema": "/v2/schemas/metadefs/tags"}, 201)
+
+
+def _page(query: Mapping[str, str], kind: Kind) -> PartPage:
+    """All of them unless told otherwise: no answer names the next page.  InvalidInput"""
+    asked_visibility(query)
+    sort, descends = order(query, SORT_KEYS, USUAL_ORDER[kind])
+    limit = whole_number(query["limit"], 0) if query.get("limit") else None
+    return PartPage(sort=sort, descends=descends, limit=limit, marker=query.get("marker") or None)
 
 
 def _property(part: Part) -> dict[str, Any]:

@@ -10,12 +10,13 @@ READERS_AND_MEMBERS = "rule:admin or role:reader and (project_id:%(project_id)s 
 # fmt: off
 RULES = {
     "get_image":           READERS,
-    "get_images":          READERS,
+    "get_images":          "rule:admin or rule:service or rule:project_reader",
     "download_image":      "rule:admin or rule:service or role:member",
     "add_image":           "rule:project_member_or_admin",
     "modify_image":        "rule:project_member_or_admin",
-    "upload_image":        "rule:project_member_or_admin",
-    "delete_image":        "rule:project_member_or_admin",
+    "upload_image":        "rule:project_member_or_admin or rule:snapshot_of_service",
+    "delete_image":        "rule:project_member_or_admin or rule:snapshot_of_service",
+    "snapshot_of_service": "rule:service and not None:%(instance_uuid)s",  # compute's own work, in nobody's name
     "publicize_image":     "rule:admin",
     "communitize_image":   "rule:project_member_or_admin",
     "add_member":          OWNERS,
@@ -27,7 +28,10 @@ RULES = {
     "reactivate":          OWNERS,
     "copy_image":          "rule:admin",
     "fetch_image_location": "rule:service",
-    "add_image_location":  "!",
+    "add_image_location":  "rule:service or rule:project_member_or_admin",  # and then refused to all
+    "cache_image":         "rule:admin",
+    "cache_list":          "rule:admin",
+    "cache_delete":        "rule:admin",
     "delete_image_location": "rule:admin",
     "stores_info_detail":  "rule:admin_or_service",
     "tasks_api_access":    "rule:admin",
@@ -35,7 +39,7 @@ RULES = {
     "get_task":            "rule:everybody",
     "add_task":            "rule:everybody",
     "get_metadef_namespace": CATALOGUE,
-    "get_metadef_namespaces": CATALOGUE,
+    "get_metadef_namespaces": "rule:project_reader_or_admin",
     "get_metadef_object": CATALOGUE,
     "get_metadef_objects": CATALOGUE,
     "list_metadef_resource_types": CATALOGUE,

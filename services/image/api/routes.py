@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.image.api import (
+    cache,
     discovery,
     image_actions,
     image_data,
@@ -29,6 +30,7 @@ ROUTERS = tuple(
         image_tags,
         members,
         imports,
+        cache,
         tasks,
         metadata_definitions,
         metadata_parts,

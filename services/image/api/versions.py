@@ -1,6 +1,6 @@
 """Which versions of the API there are.
 
-Clients use what is announced, so two are left out, as at sites without the cache that they are about: 2.14 and 2.16.
+Clients use what is announced, so two are left out at sites without the cache that they are about: 2.14 and 2.16.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from common.http.json import Json
 from common.http.operations import operation
 from services.image.api.kit import Kit, KitOf
 
-MINORS = (17, 15, *range(13, -1, -1))
+MINORS = tuple(range(17, -1, -1))
+CACHE_MINORS = (14, 16)
 
 router = APIRouter()
 
@@ -40,5 +41,6 @@ def _versions(kit: Kit) -> dict[str, Any]:
         "versions": [
             {"id": f"v2.{minor}", "status": "CURRENT" if minor == MINORS[0] else "SUPPORTED", "links": links}
             for minor in MINORS
+            if kit.cache is not None or minor not in CACHE_MINORS
         ]
     }

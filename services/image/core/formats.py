@@ -22,7 +22,14 @@ FITTING: dict[str, frozenset[frozenset[str]]] = {
     "ari":   frozenset({frozenset({"raw"})}),
     "aki":   frozenset({frozenset({"raw"}), frozenset({"gpt"})}),  # a Linux kernel begins like a boot sector
 }
-WRAPPED = frozenset({frozenset({"raw"})})  # inside ova, ovf, docker, compressed: no disk format on the outside
+BARE = ("bare", "ami", "ari", "aki")
+WRAPPED: dict[str, frozenset[frozenset[str]]] = {
+    # container -> the same for its outside
+    "ova":        frozenset({frozenset({"ova"})}),
+    "docker":     frozenset({frozenset({"docker"})}),
+    "compressed": frozenset({frozenset({"compressed"})}),  # by a program known here; nobody here unpacks it
+    "ovf":        frozenset({frozenset({"raw"})}),  # a description without its disks, or what else no program here opens
+}
 # fmt: on
 
 
@@ -39,9 +46,9 @@ def judged(finding: Finding, *, disk_format: str | None, container_format: str |
     """The virtual size of an image that may be kept.  Unsupported with the reason otherwise"""
     if finding.problems:
         raise Unsupported(f"The image was refused: it {' and it '.join(finding.problems)}.", problems=finding.problems)
-    wrapped = container_format not in ("bare", "ami", "ari", "aki")
-    fitting = WRAPPED if wrapped else FITTING.get(disk_format or "", frozenset())
-    if finding.formats not in fitting:
+    wrapped = container_format not in BARE
+    fitting = WRAPPED.get(container_format or "") if wrapped else FITTING.get(disk_format or "")
+    if finding.formats not in (fitting or ()):
         found = " and ".join(sorted(finding.formats))
         claimed = f"container_format {container_format}" if wrapped else f"disk_format {disk_format}"
         raise Unsupported(f"The image was refused: its content is {found}, which {claimed} does not allow.")

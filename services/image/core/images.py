@@ -108,8 +108,14 @@ class Image:
 
     def target(self) -> dict[str, str | None]:
         """What policy checks may look at."""
-        owner = self.attributes.owner
-        return {"project_id": owner, "owner": owner, "visibility": self.attributes.visibility}
+        attributes, owner = self.attributes, self.attributes.owner
+        made_from = attributes.properties.get("instance_uuid")
+        return {
+            "project_id": owner,
+            "owner": owner,
+            "visibility": attributes.visibility,
+            "instance_uuid": made_from,
+        }
 
 
 @dataclass(frozen=True, slots=True)

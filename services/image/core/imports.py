@@ -51,8 +51,6 @@ def chosen_stores(wanted: Wanted, image: Image, method: str, *, known: Sequence[
     """Where the bytes go; none: they are everywhere already.  InvalidInput, Conflict"""
     if wanted.every and wanted.stores:
         raise InvalidInput("All_stores parameter can't be used with x-image-meta-store header or stores parameter")
-    if not wanted.must_all_succeed and not (wanted.every or wanted.stores):
-        raise InvalidInput("All_stores_must_succeed can only be set with enabled_backends and stores or all_stores")
     stores = tuple(known) if wanted.every else tuple(dict.fromkeys(wanted.stores or (default,)))
     for store in stores:
         must_be_known(store, known)

@@ -17,6 +17,7 @@ from services.image.core.images import Visibility
 
 DEFAULT_PAGE, LARGEST_PAGE = 25, 1000
 LARGEST_NUMBER = (1 << 63) - 1
+HASH = "sha512"
 
 SORT_KEYS = ("name", "status", "container_format", "disk_format", "size", "id", "created_at", "updated_at")
 TEXTS = frozenset({"name", "status", "owner", "container_format", "disk_format", "checksum", "os_hash_value"})
@@ -85,6 +86,8 @@ def read_listing(query: Sequence[tuple[str, str]]) -> Listing:
     if not any(one.attribute == "os_hidden" for one in filters):
         filters.append(Filter("os_hidden", Is.EQUAL, (False,)))
     asked = dict(query)
+    if "changes-since" in asked:
+        raise InvalidInput('The "changes-since" filter is no longer available on v2.')
     visibility = asked.get("visibility")
     return Listing(
         filters=tuple(filters),
@@ -105,12 +108,16 @@ _NOT_FILTERS = frozenset({"limit", "marker", "sort", "sort_key", "sort_dir", "ta
 def _filter(name: str, text: str) -> Filter | None:
     """None: no attribute of that name, so a property is meant."""
     stem = name.removesuffix("_min").removesuffix("_max")
-    if name != stem and stem == "size":
-        return Filter("size", Is.AT_LEAST if name.endswith("_min") else Is.AT_MOST, (_number(name, text),))
+    if name != stem and stem in NUMBERS:
+        return Filter(stem, Is.AT_LEAST if name.endswith("_min") else Is.AT_MOST, (_number(name, text),))
     if name in SEVERAL and text.startswith("in:"):
         return Filter(name, Is.ONE_OF, tuple(_typed(name, part) for part in _parts(name, text[3:])))
+    if name in SEVERAL and text.startswith("eq:"):
+        return Filter(name, Is.EQUAL, (_typed(name, text[3:]),))
     if name in TIMES:
         return _time_filter(name, text)
+    if name == "os_hash_algo":  # of whatever has a hash it is the same
+        return Filter("os_hash_value", Is.OTHER, (None,)) if text == HASH else Filter("id", Is.EQUAL, (UUID(int=0),))
     if name in TEXTS | NUMBERS | BOOLEANS | {"id"}:
         return Filter(name, Is.EQUAL, (_typed(name, text),))
     return None
@@ -217,7 +224,9 @@ def read_sorts(query: Sequence[tuple[str, str]]) -> tuple[Sort, ...]:
         raise InvalidInput("Old and new sorting syntax cannot be combined")
     sorts = _joined_sorts(",".join(joined)) if joined else _paired_sorts(keys, directions)
     descends = sorts[-1].descends if sorts else True
-    named = {one.attribute for one in sorts}
+    named = [one.attribute for one in sorts]
+    if "id" in named:  # no two have the same, so nothing after it counts
+        return tuple(sorts[: named.index("id") + 1])
     return (*sorts, *(Sort(key, descends) for key in ("created_at", "id") if key not in named))
 
 

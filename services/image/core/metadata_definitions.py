@@ -51,6 +51,16 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PartPage:
+    """Which of a namespace's objects or tags, and in which order; all of them by name if nothing is asked."""
+
+    sort: str = "name"
+    descends: bool = False
+    marker: str | None = None  # the name of the last one seen
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Association:
     """A kind of resource that a namespace's properties are for."""
 

@@ -1,4 +1,4 @@
-"""JSON patches on images: single operations on top-level attributes, in the form of v2.0 or of v2.1.
+"""JSON patches on images: single operations on top-level attributes, in the form of v2.0 or of v2.1, which is also RFC 6902's.
 
 Rules: Image API reference, v2, "Update image"; RFC 6902 and 6901 as far as the API takes them.
 """
@@ -14,9 +14,13 @@ from services.image.core.images import FORBIDDEN, READ_ONLY, RESERVED_PREFIX, St
 
 V21 = "application/openstack-images-v2.1-json-patch"
 V20 = "application/openstack-images-v2.0-json-patch"
-MEDIA_TYPES = (V20, V21)
+RFC6902 = "application/json-patch+json"
+MEDIA_TYPES = (RFC6902, V20, V21)
 
 MAX_OPERATIONS = 1000
+LOCATIONS = "locations"
+DEPTHS = {"add": 2, "remove": 2, "replace": 1}  # of a pointer into the locations; all others have one step
+DOES = {"add": "add", "remove": "remove", "replace": "update"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,7 @@ class Operation:
     op: str  # add, replace or remove
     name: str  # of the attribute
     value: Any = None
+    must_be_new: bool = False  # what it adds may not be there yet
 
 
 def read_patch(body: object, media_type: str) -> list[Operation]:
@@ -32,7 +37,7 @@ def read_patch(body: object, media_type: str) -> list[Operation]:
         raise InvalidInput("Request body must be a JSON array of operation objects.")
     if len(body) > MAX_OPERATIONS:
         raise InvalidInput(f"A patch may hold {MAX_OPERATIONS} operations")
-    return [_operation(one, newer=media_type == V21) for one in body]
+    return [_operation(one, newer=media_type != V20) for one in body]
 
 
 def _operation(raw: object, *, newer: bool) -> Operation:
@@ -45,7 +50,7 @@ def _operation(raw: object, *, newer: bool) -> Operation:
         raise InvalidInput("Operation must contain the 'path' it is about")
     if op != "remove" and "value" not in raw:
         raise InvalidInput(f'Operation "{op}" requires a member named "value".')
-    return Operation(op, _name(path), raw.get("value"))
+    return Operation(op, _name(path, op), raw.get("value"), must_be_new=op == "add" and not newer)
 
 
 def _old_form(raw: Mapping[str, object]) -> tuple[str | None, object]:
@@ -55,13 +60,13 @@ def _old_form(raw: Mapping[str, object]) -> tuple[str | None, object]:
     return named[0], raw[named[0]]
 
 
-def _name(pointer: str) -> str:
+def _name(pointer: str, op: str) -> str:
     """The attribute that a JSON pointer (RFC 6901) means."""
     if not pointer.startswith("/"):
         raise InvalidInput(f'Pointer `{pointer[:80]}` does not start with "/".')
-    name = pointer[1:]
-    if "/" in name:
-        raise InvalidInput(f"Invalid JSON pointer for this resource: '{pointer[:80]}', it goes too deep")
+    name, *deeper = pointer[1:].split("/")
+    if 1 + len(deeper) != (DEPTHS[op] if name == LOCATIONS else 1):
+        raise InvalidInput(f"Invalid JSON pointer for this resource: '{pointer[:80]}'")
     if not name or "~" in name.replace("~0", "").replace("~1", ""):
         raise InvalidInput(f"Pointer `{pointer[:80]}` is not a valid JSON pointer")
     return name.replace("~1", "/").replace("~0", "~")
@@ -76,7 +81,11 @@ def patched(
     """
     result = dict(body)
     for one in operations:
+        if one.name == LOCATIONS:
+            _refuse_place(one)
         refuse_untouchable(one.name)
+        if one.must_be_new and (one.name in settable or one.name in result):
+            raise Conflict(f"Property {one.name} already present.")
         if one.name in settable:
             _refuse_on_attribute(one, status)
         elif one.op != "add" and one.name not in result:
@@ -94,6 +103,13 @@ def refuse_untouchable(name: str) -> None:
         raise Forbidden(f"Attribute '{name}' is read-only.")
     if name in FORBIDDEN or name.startswith(RESERVED_PREFIX):
         raise Forbidden(f"Attribute '{name}' is reserved.")
+
+
+def _refuse_place(one: Operation) -> None:
+    """Nobody sees the places of bytes as an attribute of images, so nobody sets them."""
+    if one.op == "replace" and not one.value:
+        raise Forbidden("Cannot set locations to empty list.")
+    raise Forbidden(f"It's not allowed to {DOES[one.op]} locations if locations are invisible.")
 
 
 def _refuse_on_attribute(one: Operation, status: Status) -> None:

@@ -35,7 +35,7 @@ from common.db.types import utc_now
 from common.errors import Conflict, InvalidInput, NotFound
 from services.image.core.images import Attributes, Content, Image, Status, Viewer, Visibility
 from services.image.core.listing import Filter, Is, Listing
-from services.image.db.tables import ImageRow, MemberRow, PlaceRow, PropertyRow, SpentIdRow, TagRow
+from services.image.db.tables import START, ImageRow, MemberRow, PlaceRow, PropertyRow, SpentIdRow, TagRow
 
 PLAIN = ("name", "owner", "protected", "os_hidden", "disk_format", "container_format", "min_disk", "min_ram")
 COLUMNS = tuple(
@@ -46,6 +46,11 @@ COLUMNS = tuple(
     )
 )
 """What an image is made of, and no more."""
+
+FEW = 500  # images that a list looks through one by one
+FOUND_BY_INDEX = frozenset(
+    {"name", "status", "disk_format", "container_format", "size", "updated_at", "checksum", "os_hash_value"}
+)
 
 OPEN = (Visibility.PUBLIC, Visibility.COMMUNITY)
 
@@ -78,8 +83,9 @@ class Images:
         """At most `listing.limit` images.  InvalidInput for a marker that the viewer can't see."""
         if listing.limit == 0:
             return []
-        wanted = [*map(_compares, listing.filters), *map(_has_tag, listing.tags)]
-        wanted += [_has_property(*one) for one in listing.properties]
+        wanted = [self._compared(one) for one in listing.filters]
+        wanted += [self._having(TagRow, TagRow.value == value) for value in listing.tags]
+        wanted += [self._having(PropertyRow, _is_property(*one)) for one in listing.properties]
         sorts = [(_column(one.attribute), one.descends) for one in listing.sorts]
         if listing.marker is not None:
             wanted.append(after(sorts, self._marker(listing.marker, viewer, [column for column, _ in sorts])))
@@ -90,6 +96,26 @@ class Images:
         ids = union_all(*(select(part.c.id) for part in parts))
         page = in_order(select(*COLUMNS).where(ImageRow.id.in_(ids)), sorts).limit(listing.limit)
         return self._filled(self.session.execute(page).all())
+
+    def _compared(self, one: Filter) -> ColumnElement[bool]:
+        match = _compares(one)
+        if one.attribute not in FOUND_BY_INDEX or one.how is Is.OTHER:
+            return match
+        few = self._few(select(ImageRow.id).where(match))
+        return match if few is None else few
+
+    def _having(self, part: type[PropertyRow | TagRow], match: ColumnElement[bool]) -> ColumnElement[bool]:
+        """Images with such a part."""
+        few = self._few(select(part.image_id).where(match))
+        return select(part.image_id).where(part.image_id == ImageRow.id, match).exists() if few is None else few
+
+    def _few(self, ids: Select[Any]) -> ColumnElement[bool] | None:
+        """The images that these are, if they are few: then a list begins with them, instead of looking at all in their order.
+
+        A database would have to guess, and SQLite's guess is always the same.
+        """
+        found = self.session.scalars(ids.limit(FEW + 1)).all()
+        return ImageRow.id.in_(found) if len(found) <= FEW else None
 
     def add(self, image_id: UUID, attributes: Attributes) -> Image:
         """A new queued image.  Conflict if the id is or was another's."""
@@ -129,11 +155,13 @@ class Images:
             return
         its = PropertyRow.image_id == image_id
         self.session.execute(delete(PropertyRow).where(its, PropertyRow.name.in_(notes)))
-        rows = [
-            {"image_id": image_id, "name": name, "value": value} for name, value in notes.items() if value is not None
-        ]
+        rows = [_property(image_id, name, value) for name, value in notes.items() if value is not None]
         if rows:
             self.session.execute(insert(PropertyRow), rows)
+
+    def reformat(self, image_id: UUID, disk_format: str) -> None:
+        """The image's bytes are of another format than those that came."""
+        self.session.execute(update(ImageRow).where(ImageRow.id == image_id).values(disk_format=disk_format))
 
     def put(self, image: Image, status: Status) -> None:
         """Have it in this state; the caller holds it locked."""
@@ -182,12 +210,16 @@ class Images:
         return [_image(row, properties[row.id.hex], tuple(tags[row.id.hex]), tuple(stores[row.id.hex])) for row in rows]
 
     def _add_parts(self, image_id: UUID, attributes: Attributes) -> None:
-        properties = [{"image_id": image_id, "name": name, "value": it} for name, it in attributes.properties.items()]
+        properties = [_property(image_id, name, value) for name, value in attributes.properties.items()]
         tags = [{"image_id": image_id, "value": value} for value in attributes.tags]
         if properties:
             self.session.execute(insert(PropertyRow), properties)
         if tags:
             self.session.execute(insert(TagRow), tags)
+
+
+def _property(image_id: UUID, name: str, value: str) -> dict[str, Any]:
+    return {"image_id": image_id, "name": name, "value": value, "start": value[:START]}
 
 
 def _bare(column: InstrumentedAttribute[UUID]) -> ColumnElement[str]:
@@ -265,13 +297,9 @@ def _compares(one: Filter) -> ColumnElement[bool]:
     return found
 
 
-def _has_property(name: str, value: str) -> ColumnElement[bool]:
-    match = and_(PropertyRow.image_id == ImageRow.id, PropertyRow.name == name, PropertyRow.value == value)
-    return select(PropertyRow.image_id).where(match).exists()
-
-
-def _has_tag(value: str) -> ColumnElement[bool]:
-    return select(TagRow.image_id).where(TagRow.image_id == ImageRow.id, TagRow.value == value).exists()
+def _is_property(name: str, value: str) -> ColumnElement[bool]:
+    starts = PropertyRow.start == value[:START]
+    return and_(PropertyRow.name == name, starts, PropertyRow.value == value)
 
 
 def _column(attribute: str) -> InstrumentedAttribute[Any]:

@@ -15,11 +15,11 @@ from sqlalchemy.orm import Session
 
 from common.db.paging import after, in_order
 from common.db.types import utc_now
-from common.errors import Conflict, InvalidInput, NotFound
+from common.errors import Conflict, NotFound
 from services.image.core.images import Viewer
-from services.image.core.metadata_definitions import Association, Kind, Namespace, Part
-from services.image.core.usual_namespaces import RESOURCE_TYPES, USUAL_NAMESPACES, Usual
+from services.image.core.metadata_definitions import Association, Kind, Namespace, Part, PartPage
 from services.image.db.metadata_tables import AssociationRow, NamespaceRow, PartRow, ResourceTypeRow
+from services.image.db.usual_namespaces import write_usual_namespaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Definitions:
         sort: str,
         descends: bool,
     ) -> list[tuple[UUID, Namespace]]:
-        """InvalidInput for a marker that the viewer can't see"""
+        """NotFound for a marker that the viewer can't see"""
         sorts = [(getattr(NamespaceRow, key), descends) for key in dict.fromkeys((sort, "name"))]
         wanted = [_visible(viewer)]
         if visibility is not None:
@@ -57,10 +57,8 @@ class Definitions:
             tied = select(AssociationRow.namespace_id).where(AssociationRow.resource_type.in_(resource_types))
             wanted.append(NamespaceRow.id.in_(tied))
         if marker is not None:
-            here = select(*(one for one, _ in sorts)).where(NamespaceRow.name == marker, _visible(viewer))
-            if (found := self.session.execute(here).first()) is None:
-                raise InvalidInput(f"No namespace found with name {marker[:80]}")
-            wanted.append(after(sorts, found))
+            _, last = self.seen(marker, viewer)
+            wanted.append(after(sorts, [getattr(last, column.key) for column, _ in sorts]))
         query = in_order(select(NamespaceRow).where(*wanted), sorts).limit(limit)
         return [(row.id, _namespace(row)) for row in self.session.scalars(query)]
 
@@ -90,10 +88,14 @@ class Definitions:
 
     # ------------------------------------------------------------------ objects, properties, tags
 
-    def parts(self, namespace_id: UUID, kind: Kind) -> list[Part]:
-        """By name."""
-        query = select(PartRow).where(PartRow.namespace_id == namespace_id, PartRow.kind == kind)
-        return [_part(row) for row in self.session.scalars(query.order_by(PartRow.name))]
+    def parts(self, namespace_id: UUID, kind: Kind, page: PartPage = PartPage()) -> list[Part]:
+        """NotFound for a marker that is none of them"""
+        sorts = [(getattr(PartRow, key), page.descends) for key in dict.fromkeys((page.sort, "name"))]
+        query = in_order(select(PartRow).where(_its(namespace_id, kind)), sorts).limit(page.limit)
+        if page.marker is not None:
+            last = self.part(namespace_id, kind, page.marker)
+            query = query.where(after(sorts, [getattr(last, column.key) for column, _ in sorts]))
+        return [_part(row) for row in self.session.scalars(query)]
 
     def part(self, namespace_id: UUID, kind: Kind, name: str) -> Part:
         """NotFound"""
@@ -182,25 +184,7 @@ class Definitions:
         """Write the usual resource types and namespaces at a site that has none at all."""
         if self.session.scalar(select(ResourceTypeRow.name).limit(1)) is not None:
             return
-        now = utc_now()
-        self.session.add_all(ResourceTypeRow(name=name, created_at=now, updated_at=now) for name in RESOURCE_TYPES)
-        self.session.flush()
-        for usual in USUAL_NAMESPACES:
-            self._furnish_one(usual)
-
-    def _furnish_one(self, usual: Usual) -> None:
-        attributes = {
-            "display_name": usual.display_name,
-            "description": usual.description,
-            "visibility": "public",
-            "protected": True,
-        }
-        namespace_id, _ = self.add(usual.name, attributes, "admin")
-        for resource_type, prefix, target in usual.resource_types:
-            self.associate(namespace_id, resource_type, prefix, target)
-        for name, (title, kind, values) in usual.properties.items():
-            body = {"title": title, "type": kind} | ({"enum": list(values)} if values else {})
-            self.add_part(namespace_id, Kind.PROPERTY, name, body)
+        write_usual_namespaces(self.session)
 
 
 def _visible(viewer: Viewer) -> ColumnElement[bool]:

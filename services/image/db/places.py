@@ -26,7 +26,8 @@ class Places:
         soon = select(ImageSaga.resource_id).where(
             ImageSaga.state.in_(UNFINISHED), ImageSaga.resource_id.in_(image_ids)
         )
-        return {*self.session.scalars(here), *self.session.scalars(soon)}
+        arriving = select(ImageRow.id).where(ImageRow.upload_id.is_not(None), ImageRow.id.in_(image_ids))
+        return {one for query in (here, soon, arriving) for one in self.session.scalars(query)}
 
     def of(self, image_id: UUID) -> list[str]:
         return list(self.session.scalars(select(PlaceRow.store).where(PlaceRow.image_id == image_id)))

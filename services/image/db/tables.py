@@ -12,6 +12,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from common.db.types import Json, Table
 from common.saga.tables import SagaColumns, SagaEventColumns, SagaTables
 
+START = 100  # characters
+
 
 class ImageTable(Table):
     """Root of this service's tables."""
@@ -36,7 +38,15 @@ class ImageRow(ImageTable):
         Index(None, "created_at", "id"),
         Index(None, "owner", "created_at", "id"),
         Index(None, "visibility", "created_at", "id"),
-        Index(None, "name", "id"),
+        Index(None, "owner", "id"),
+        Index(None, "visibility", "id"),
+        Index(None, "checksum"),
+        Index(None, "os_hash_value"),
+        *(
+            Index(None, *first, sorted_by, "created_at", "id")
+            for first in ((), ("owner",))
+            for sorted_by in ("name", "status", "disk_format", "container_format", "size", "updated_at")
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
@@ -59,15 +69,18 @@ class ImageRow(ImageTable):
     claimed_bytes: Mapped[int] = mapped_column(BigInteger, default=0)  # stored, or promised to the upload under way
     upload_id: Mapped[UUID | None] = mapped_column(Uuid, index=True)  # name of the arriving file while saving
     upload_seen_at: Mapped[datetime | None]  # last sign of life of that upload
+    upload_total: Mapped[int | None] = mapped_column(BigInteger)  # bytes there will be, when they come in ranges
+    part_id: Mapped[UUID | None] = mapped_column(Uuid)  # the request that brings a range just now
 
 
 class PropertyRow(ImageTable):
     __tablename__ = "image_properties"
-    __table_args__ = (Index(None, "name", "image_id"),)
+    __table_args__ = (Index(None, "name", "start", "image_id"),)
 
     image_id: Mapped[UUID] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
     name: Mapped[str] = mapped_column(Text, primary_key=True)
     value: Mapped[str] = mapped_column(Text)
+    start: Mapped[str] = mapped_column(Text)  # of the value: as much as every database takes into an index
 
 
 class TagRow(ImageTable):
@@ -86,6 +99,19 @@ class PlaceRow(ImageTable):
 
     image_id: Mapped[UUID] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
     store: Mapped[str] = mapped_column(Text, primary_key=True)
+
+
+class CachedRow(ImageTable):
+    """An image that the cache holds, or shall fetch: then `size` is not there yet."""
+
+    __tablename__ = "cached_images"
+
+    image_id: Mapped[UUID] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
+    size: Mapped[int | None] = mapped_column(BigInteger)
+    hits: Mapped[int] = mapped_column(BigInteger)
+    asked_at: Mapped[datetime]
+    cached_at: Mapped[datetime | None]
+    used_at: Mapped[datetime]
 
 
 class StagedRow(ImageTable):

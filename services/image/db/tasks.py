@@ -57,6 +57,14 @@ class Tasks:
             .values(status=status, message=message, expires_at=expires_at, updated_at=now)
         )
 
+    def note(self, task_id: UUID, message: str) -> None:
+        """What it is at; a task that has ended is left alone."""
+        self.session.execute(
+            update(TaskRow)
+            .where(TaskRow.id == task_id, TaskRow.status == TaskStatus.PROCESSING)
+            .values(message=message, updated_at=utc_now())
+        )
+
     def one(self, task_id: UUID) -> Task:
         """NotFound"""
         if (row := self.session.get(TaskRow, task_id)) is None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -23,7 +24,7 @@ from tests.harness.waiting import until
 
 
 class Double(Call[int]):
-    queue, timeout_s = "test.host", 5.0
+    queue, timeout_s = "test.host", 60.0
     number: int
 
 
@@ -51,8 +52,13 @@ def buses(request: pytest.FixtureRequest) -> Iterator[Buses]:
             return made[-1]
 
         yield one_more
-    for bus in made:
-        bus.close()
+    close_all(made)
+
+
+def close_all(buses: Sequence[Bus]) -> None:
+    """At the same time: each waits for its consumers to notice."""
+    with ThreadPoolExecutor(len(buses) or 1) as threads:
+        list(threads.map(lambda bus: bus.close(), buses))
 
 
 def answering(function: Callable[[int], int]) -> Handlers:
@@ -75,7 +81,7 @@ def ready(bus: Bus, *, host: str = "h1") -> Bus:
 
     def answers() -> bool:
         try:
-            bus.call(Double(number=0), host=host)
+            bus.call(Double(number=0), host=host, timeout_s=5)
         except Unavailable:
             return False
         return True
@@ -194,8 +200,7 @@ def cloud(rabbitmq: OutsideService) -> Iterator[Callable[[], AmqpBus]]:
         return made[-1]
 
     yield one_more
-    for bus in made:
-        bus.close()
+    close_all(made)
 
 
 def published(rabbitmq: OutsideService, namespace: str, body: bytes, headers: dict[str, str]) -> None:
@@ -215,13 +220,12 @@ def test_b7_an_unsigned_or_malformed_message_is_parked_and_harms_nobody(
     served(server, lambda number: calls.append(number) or number)  # type: ignore[func-returns-value]
     client = cloud()
     ready(client)
-    before = len(calls)
 
     published(rabbitmq, server.platform.bus_namespace, body, {"x-pileus-signature": "0" * 64})  # type: ignore[attr-defined]
     until(lambda: client.parked() == 1)
 
     assert client.call(Double(number=3), host="h1") == 3
-    assert len(calls) == before + 1
+    assert set(calls) == {0, 3} and calls.count(3) == 1
 
 
 def test_b7_a_replayed_call_past_its_deadline_is_not_done_again(
@@ -231,7 +235,7 @@ def test_b7_a_replayed_call_past_its_deadline_is_not_done_again(
     server = cloud()
     served(server, lambda number: done.append(number) or number)  # type: ignore[func-returns-value]
     client = ready(cloud())
-    client.call(Double(number=5), host="h1", timeout_s=0.2)
+    client.call(Double(number=5), host="h1")
     sealed, headers = a_sealed_call(server, number=6, deadline=datetime(2020, 1, 1, tzinfo=UTC))
 
     published(rabbitmq, server.platform.bus_namespace, sealed, headers)  # type: ignore[attr-defined]

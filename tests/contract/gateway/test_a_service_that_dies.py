@@ -65,7 +65,7 @@ def test_a_service_that_is_down_is_unavailable_and_the_client_may_come_again(url
 
 
 def test_a_service_killed_in_the_middle_of_an_answer_cuts_the_connection(url: str, behind: int) -> None:
-    with service(behind) as process, httpx.stream("GET", f"{url}/compute/endless", timeout=10) as answer:
+    with service(behind) as process, httpx.stream("GET", f"{url}/compute/endless", timeout=60) as answer:
         pieces = answer.iter_raw()
         assert next(pieces) == b"first"
         process.kill()
@@ -83,7 +83,7 @@ def test_a_service_killed_while_it_takes_an_upload_is_no_success(url: str, behin
             process.wait()
             yield b"x" * 1000
 
-        answer = httpx.put(f"{url}/compute/sink", content=body(), timeout=10)
+        answer = httpx.put(f"{url}/compute/sink", content=body(), timeout=60)
 
     assert answer.status_code == 503
     assert "The compute service does not answer" in answer.json()["error"]["message"]
@@ -97,7 +97,7 @@ def test_a_service_that_was_started_again_is_used_at_once(url: str, behind: int)
 
 
 def test_a_service_that_keeps_silent_is_given_up(url: str, behind: int) -> None:
-    with service(behind), httpx.stream("GET", f"{url}/compute/endless", timeout=10) as answer:
+    with service(behind), httpx.stream("GET", f"{url}/compute/endless", timeout=60) as answer:
         pieces = answer.iter_raw()
         next(pieces)
 

@@ -81,6 +81,7 @@ def test_readiness_tells_what_each_service_lacks(gateway: Gateway) -> None:
 
     assert answer.status_code == 503
     assert answer.json()["failing"]["image"] == "database: The database does not answer"
+    assert answer.json()["remarks"]["compute"] == "policy: left out"
 
 
 def test_the_process_lives_and_counts(gateway: Gateway) -> None:

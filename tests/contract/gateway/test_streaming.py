@@ -68,7 +68,7 @@ def test_a_big_download_arrives_whole_in_constant_memory(gateway: Gateway, sized
 
 
 def test_a_client_that_does_not_read_stops_the_service_from_sending(gateway: Gateway) -> None:
-    with socket.create_connection(("127.0.0.1", gateway.port), timeout=30) as client:
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as client:
         client.sendall(
             f"GET /image/source?chunks={BIG_CHUNKS}&sized=1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode()
         )
@@ -114,7 +114,7 @@ def test_the_service_hears_that_a_downloading_client_left(gateway: Gateway) -> N
 
 
 def test_the_service_hears_that_an_uploading_client_left(gateway: Gateway) -> None:
-    with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as client:
         client.sendall(
             b"PUT /image/v2/images/1/file HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 1000
         )
@@ -131,7 +131,7 @@ def test_an_answer_that_breaks_off_is_cut_and_never_looks_complete(gateway: Gate
 
 
 def test_a_client_that_waits_for_leave_to_send_its_body_gets_it(gateway: Gateway) -> None:
-    with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as client:
         client.sendall(
             b"PUT /image/v2/images/1/file HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n"
             b"Expect: 100-continue\r\nConnection: close\r\n\r\n"

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 
 from common.bus.memory import MemoryBus
 from common.db.migrate import drift
 from common.settings import PlatformSettings
-from services.identity.db import cloud_tables, delegation_tables  # noqa: F401  all tables, for the comparison
+from services.identity.db import cloud_tables, delegation_tables, projects  # noqa: F401  all tables, for the comparison
 from services.identity.db.delegation_tables import AccessRule, ApplicationCredential, Credential, CredentialRule, Trust
-from services.identity.db.tables import IdentityTable, LoginFailure, Membership, User
+from services.identity.db.tables import IdentityTable, LoginFailure, Membership, Project, User
 from services.identity.main import bootstrap
+from tests.bench.seed_identity import Size, seed
 from tests.unit.identity.test_groups import a_group, put
 from tests.unit.identity.test_users import belongings
 from tests.unit.identity.worlds import (
@@ -242,3 +245,24 @@ def test_regions_and_services_go_with_what_belongs_to_them(cloud: World) -> None
     registered = made.json()["registered_limits"][0]["id"]
     assert cloud.http.delete(f"/v3/registered_limits/{registered}", headers=admin).status_code == 204
     assert cloud.http.delete(f"/v3/services/{service}", headers=admin).status_code == 204
+
+
+def test_projects_of_a_user_are_looked_up_however_many_there_are(cloud: World) -> None:
+    database = cloud.kit.database
+    seed(database, Size(projects=3000, users=100, assignments=200))
+    [user_id, project_id] = (cloud.id_of(kind, "demo") for kind in ("users", "projects"))
+    query = projects.of_user(user_id).order_by(Project.id).limit(100)
+    said = "EXPLAIN QUERY PLAN" if database.is_sqlite else "EXPLAIN"
+    plans: list[str] = []
+
+    with database.reading() as session:
+        connection = session.connection()
+
+        @event.listens_for(connection, "before_cursor_execute")
+        def explained(_: object, cursor: Any, statement: str, parameters: Any, *__: object) -> None:
+            plans.append(str(cursor.execute(f"{said} {statement}", parameters).fetchall()))
+
+        found = session.scalars(query).all()
+
+    assert [one.id for one in found] == [project_id]
+    assert not re.search(r"Seq Scan on projects +\(|SCAN projects", plans[0]), plans

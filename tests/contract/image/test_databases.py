@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import event, text
 
 from common.db.database import Database
 from common.db.migrate import drift, upgrade
+from services.image.core.images import Viewer
+from services.image.core.listing import read_listing
+from services.image.db.images import Images
 from services.image.db.tables import ImageTable
 from services.image.drivers.inspect.inspector import Inspector
-from tests.unit.image.world import World, a_world
+from tests.bench.seed_images import image_id_of, seed
+from tests.unit.image.world import ALICE, World, a_world
 
 
 def test_migrations_make_exactly_the_tables_of_the_code(database_url: str) -> None:
@@ -135,3 +143,56 @@ def test_the_same_id_asked_for_at_once_is_given_once(world: World) -> None:
         thread.join()
 
     assert sorted(statuses) == [201] + [409] * 5
+
+
+LARGE_LISTS = (
+    *(
+        "",
+        "marker={marker}",
+        "visibility=public",
+        "name=seed-000050",
+        "name=in:seed-000050,seed-000051",
+        "status=killed",
+    ),
+    *("size_min=9999999", "updated_at=lt:2000-01-01", "tag=rare", "tag=absent", "serial=77", "serial=absent"),
+    *("checksum=00000000000000000000000000000007", "tag=common&os_distro=distro-3", "sort=updated_at:desc"),
+    *("sort=updated_at:asc&marker={marker}", "sort=status:desc&marker={marker}"),
+    *("container_format=ova", "sort=id:asc", "sort=id:desc&marker={marker}"),
+)
+
+
+def test_no_list_looks_at_all_images(world: World) -> None:
+    database, marker = world.kit.database, str(image_id_of(1501))
+    seed(database, ALICE, 3000)
+    said = "EXPLAIN QUERY PLAN" if database.is_sqlite else "EXPLAIN"
+    plans: dict[str, str] = {}
+
+    for who, sees_all in (("owner", False), ("admin", True)):
+        for query in LARGE_LISTS:
+            with database.reading() as session:
+                connection = session.connection()
+                if not database.is_sqlite:  # so few rows it would read all at once
+                    connection.execute(text("SET LOCAL enable_seqscan TO off"))
+
+                def explained(
+                    _: object, cursor: Any, statement: str, parameters: Any, *__: object, name: str = f"{who}: {query}"
+                ) -> None:
+                    plan = str(cursor.execute(f"{said} {statement}", parameters).fetchall())
+                    plans[name] = plans.get(name, "") + plan
+
+                event.listen(connection, "before_cursor_execute", explained)
+                listing = read_listing(parse_qsl(query.format(marker=marker)))
+                Images(session).page(listing, Viewer(ALICE, sees_all=sees_all))
+
+    whole = re.compile(r"Seq Scan on images\b|SCAN images(?! USING)|TEMP B-TREE FOR ORDER BY.*SCAN images")
+    assert {name: plan for name, plan in plans.items() if whole.search(plan)} == {}
+
+
+def test_properties_that_begin_alike_are_told_apart(world: World) -> None:
+    long = "x" * 5000
+    for end in "ab":
+        world.create(name=end, note=long + end)
+
+    found = world.alice.get("/v2/images", params={"note": f"{long}b"}).json()["images"]
+
+    assert [one["name"] for one in found] == ["b"]

@@ -12,7 +12,7 @@ from threading import Thread
 
 from tests.harness.waiting import until
 
-BOOT_S = 90  # a deadline for a busy machine, not an expectation: it takes about five
+BOOT_S = 180  # a deadline for a busy machine, not an expectation: it takes about five
 
 
 def drain(connection: socket.socket) -> None:

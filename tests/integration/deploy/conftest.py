@@ -18,5 +18,5 @@ def deploy() -> Path:
 @pytest.fixture(scope="session")
 def guest_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     image = tmp_path_factory.mktemp("guest-image") / "guest.qcow2"
-    subprocess.run([DEPLOY / "guest-image/build.sh", image], check=True, timeout=120)
+    subprocess.run([DEPLOY / "guest-image/build.sh", image], check=True, timeout=300)
     return image

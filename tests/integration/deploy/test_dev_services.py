@@ -17,6 +17,7 @@ import psycopg
 import pytest
 from amqp.exceptions import AccessRefused
 
+from tests.conftest import free_port
 from tests.harness.waiting import until
 
 
@@ -29,7 +30,7 @@ class DevService:
 
     def do(self, verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [str(self.script), verb, str(self.folder), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120)
+        return subprocess.run(command, capture_output=True, text=True, timeout=240)
 
     def start(self, port: int | None = None) -> None:
         done = self.do("start", *([str(port)] if port else []))
@@ -60,11 +61,6 @@ class DevService:
         return found
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 @pytest.fixture
 def service(deploy: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[DevService]:
     """The service that the test names as its parameter, not started; gone with its data when the test ends."""
@@ -90,7 +86,7 @@ def keep_message(service: DevService) -> None:
             producer.publish("kept", delivery_mode="persistent")
     # RabbitMQ 3.10 writes the name of a new quorum queue seconds later; killed before, it never gives that queue a leader
     [names] = service.folder.glob("data/*/quorum/*/names.dets")
-    until(lambda: b"quorum" in names.read_bytes(), within_s=30, what="the new queue's name on disk")
+    until(lambda: b"quorum" in names.read_bytes(), what="the new queue's name on disk")
 
 
 def kept_messages(url: str) -> int:
@@ -141,7 +137,7 @@ def test_a_service_killed_outright_starts_again_with_what_it_had_confirmed(servi
 
     assert service.pid != killed
     kept = KEPT[name_of(service)]
-    until(lambda: kept(service.url) == ALL[name_of(service)], within_s=30, what="what was confirmed")
+    until(lambda: kept(service.url) == ALL[name_of(service)], what="what was confirmed")
 
 
 @both

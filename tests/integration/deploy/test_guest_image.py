@@ -19,7 +19,13 @@ USER_DATA = "#!/bin/sh\necho user data ran on $(hostname)\n"
 
 
 def metadata(key: str = "ssh-ed25519 AAAA somebody") -> str:
-    return json.dumps({"uuid": "6f5e", "hostname": "cumulus.example.org", "public_keys": {"mine": key + "\n"}})
+    said = {
+        "uuid": "6f5e",
+        "hostname": "cumulus.example.org",
+        "admin_pass": "cirrus",
+        "public_keys": {"mine": key + "\n"},
+    }
+    return json.dumps(said)
 
 
 @pytest.fixture
@@ -115,7 +121,7 @@ def test_the_power_button_switches_the_guest_off(guest_image: Path, tmp_path: Pa
 
         guest.press_power_button()
 
-        guest.switches_itself_off(within_s=60)
+        guest.switches_itself_off(within_s=180)
 
 
 @pytest.mark.parametrize("kind", CONFIG_DRIVES)
@@ -129,6 +135,7 @@ def test_a_config_drive_names_the_guest_and_its_script_runs(
         guest.wait_for("cumulus login:")
 
     assert "has metadata from: config drive" in guest.console
+    assert "password: adminPass of the server." in guest.console and "password: pileus" not in guest.console
     assert "user data ran on cumulus" in guest.console
 
 

@@ -8,41 +8,24 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-import uvicorn
 from sqlalchemy import text
 
 from common.db.types import utc_now
 from services.image.api.receiving import begin, sweep
 from services.image.drivers.inspect.inspector import Inspector
 from tests.harness.waiting import until
-from tests.unit.image.world import ALICE, BYTES, World, a_token, a_world
+from tests.unit.image.world import ALICE, BYTES, World, a_token, a_world, served
 
 MIB = 1 << 20
 
 
 def pieces(count: int, size: int = MIB) -> Iterator[bytes]:
     return (os.urandom(size) for _ in range(count))
-
-
-@contextmanager
-def served(world: World) -> Iterator[tuple[str, int]]:
-    """The application on a real socket."""
-    server = uvicorn.Server(uvicorn.Config(world.app, port=0, log_level="warning", lifespan="off"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    until(lambda: server.started, what="the server's start")
-    host, port = server.servers[0].sockets[0].getsockname()[:2]
-    try:
-        yield host, port
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 @pytest.mark.parametrize(
@@ -62,7 +45,7 @@ def test_i13_nobody_says_where_an_image_s_bytes_are(world: World, place: str) ->
         world.patch(image["id"], {"op": "add", "path": "/direct_url", "value": place}, person=world.admin),
     ]
 
-    assert [answer.status_code for answer in attempts] == [403, 403, 403, 400, 403, 403]
+    assert [answer.status_code for answer in attempts] == [403] * 6
     assert world.shown(image["id"]) == image
 
 
@@ -72,7 +55,7 @@ def test_i14_an_active_image_keeps_its_bytes_and_its_status(world: World) -> Non
     uploaded = world.upload(image["id"], b"other bytes")
     by_header = world.upload(image["id"], b"other bytes", x_image_meta_status="queued", x_glance_status="queued")
     patched = world.patch(image["id"], {"op": "replace", "path": "/status", "value": "queued"}, person=world.admin)
-    emptied = world.patch(image["id"], {"op": "remove", "path": "/locations"}, person=world.admin)
+    emptied = world.patch(image["id"], {"op": "remove", "path": "/locations/0"}, person=world.admin)
 
     assert [uploaded.status_code, by_header.status_code, patched.status_code, emptied.status_code] == [
         409,

@@ -7,15 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import missing
 from tests.harness.clouds import Cloud, embedded
 from tests.security.platform.people import Person, Town, town_of
 
 
 @pytest.fixture(scope="package")
-def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    data = tmp_path_factory.mktemp("simulated") / "data"
-    with embedded(data, PILEUS_AGENT_DRIVER="simulated", PILEUS_AGENT_SIMULATED_HOSTS="2") as cloud:
+def policy_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of the cloud with simulated hosts: empty, unless a test writes into it for a while."""
+    file = tmp_path_factory.mktemp("policy") / "policy.yaml"
+    file.write_text("")
+    return file
+
+
+@pytest.fixture(scope="package")
+def simulated(tmp_path_factory: pytest.TempPathFactory, policy_file: Path) -> Iterator[Cloud]:
+    data, options = tmp_path_factory.mktemp("simulated") / "data", {"PILEUS_PLATFORM_POLICY_FILE": str(policy_file)}
+    with embedded(data, PILEUS_AGENT_DRIVER="simulated", PILEUS_AGENT_SIMULATED_HOSTS="2", **options) as cloud:
         yield cloud
 
 
@@ -38,11 +45,9 @@ def bob(town: Town) -> Person:
 
 
 @pytest.fixture(scope="package")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """Guests of this cloud are guests of libvirt."""
-    if not Path("/usr/sbin/libvirtd").exists():
-        missing("libvirt")
-    with embedded(tmp_path_factory.mktemp("real") / "data") as cloud:
+def real(libvirtd: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """Guests of this cloud are guests of libvirt; TMPDIR is a folder that nobody else uses."""
+    with embedded(tmp_path_factory.mktemp("real") / "data", TMPDIR=str(tmp_path_factory.mktemp("temporary"))) as cloud:
         yield cloud
 
 

@@ -18,7 +18,7 @@ from tests.harness.waiting import until
 
 BYTES = "application/octet-stream"
 PATCH = "application/openstack-images-v2.1-json-patch"
-NEWEST = "2.96"
+NEWEST = "2.104"
 
 
 @dataclass
@@ -90,7 +90,8 @@ class Person:
 
 
 def microversion(version: str) -> dict[str, str]:
-    return {"openstack-api-version": f"compute {version}"}
+    """Of compute; of placement always the newest."""
+    return {"openstack-api-version": f"compute {version}, placement latest"}
 
 
 @dataclass

@@ -44,9 +44,7 @@ class Route:
 
 def routes_of(directory: Path) -> list[Route]:
     """Of services that were built here and answer nobody."""
-    with_settings = _settings(directory)
-    found = {route for service, app in _applications(with_settings).items() for route in _routes(service, app)}
-    return sorted(found)
+    return sorted({route for service, app in applications(directory).items() for route in _routes(service, app)})
 
 
 def _routes(service: str, app: FastAPI) -> Iterator[Route]:
@@ -78,7 +76,9 @@ def _settings(directory: Path) -> Path:
     return places.settings
 
 
-def _applications(settings: Path) -> Mapping[str, FastAPI]:
+def applications(directory: Path) -> Mapping[str, FastAPI]:
+    """Each service's, over databases in that directory."""
+    settings = _settings(directory)
     plain = PlatformSettings.read(settings)
     bus = parts.bus_of(plain)
     surroundings = Surroundings(platform=plain, settings_file=settings, bus=bus, inside=Inside())

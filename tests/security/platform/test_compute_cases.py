@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import resource
 import sqlite3
-import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -106,13 +106,19 @@ def test_c8_a_hostile_body_is_refused_quickly_and_leaves_no_memory_behind(
     bob.ask("POST", SERVERS, content=BODIES[kind], headers=headers)
     before = resident_kib(pid)
 
-    started = time.monotonic()
+    started = processor_s(pid)
     answers = [bob.ask("POST", SERVERS, content=BODIES[kind], headers=headers) for _ in range(5)]
-    took = (time.monotonic() - started) / 5
+    took = (processor_s(pid) - started) / 5
 
     assert {one.status_code for one in answers} <= {400, 413, 415}
     assert resident_kib(pid) - before < 10 * 1024
     assert took < 2, "a refusal that keeps a processor busy"
+
+
+def processor_s(pid: int) -> float:
+    """What the process has taken of processors."""
+    after_the_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(after_the_name[11]) + int(after_the_name[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def resident_kib(pid: int) -> int:

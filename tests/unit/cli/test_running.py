@@ -125,7 +125,7 @@ def test_the_supervisor_starts_a_killed_process_again_until_it_is_stopped(places
         assert second is not None
 
         supervisor.terminate()
-        assert supervisor.wait(timeout=10) == 0
+        assert supervisor.wait(timeout=60) == 0
     assert second.is_alive()
     stop(second)
     assert remembered(pid_file(places, "sleeper")) is None

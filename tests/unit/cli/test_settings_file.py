@@ -55,7 +55,7 @@ def distributed(places: Places) -> settings_file.Sections:
         storage=places.data / "guests",
         bus_url="amqp://u:p@127.0.0.1:2/",
         database_url="postgresql+psycopg://u:p@127.0.0.1:3/",
-        ports={"identity": 4, "image": 5, "compute": 6},
+        ports={"identity": 4, "image": 5, "compute": 6, "placement": 7, "console": 8},
     )
 
 
@@ -119,12 +119,12 @@ def test_clouds_yaml_has_the_administrator_and_an_ordinary_user(places: Places) 
     assert written["pileus"]["auth"]["password"] == cloud.demo_password.get_secret_value()
 
 
-def test_each_service_gets_its_user_and_a_host_gets_no_more_than_it_needs(places: Places) -> None:
+def test_each_service_gets_its_user_and_none_more_than_it_needs(places: Places) -> None:
     settings_file.write(places, embedded(places))
 
     users = {user.name: tuple(user.roles) for user in first_users.service_users(places.settings)}
 
-    assert users == {"image": ("admin", "service"), "compute": ("admin", "service"), "compute-agent": ("service",)}
+    assert users == {"image": ("service",), "compute": ("admin", "service"), "compute-agent": ("service",)}
 
 
 def test_guests_are_kept_elsewhere_when_nobody_may_pass_to_the_data_directory(tmp_path: Path) -> None:

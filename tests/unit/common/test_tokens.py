@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from common.auth.callers import Caller
 from common.auth.tokens import PublicKeys, Revocation, TokenVerifier, read_token, sign
 from common.errors import Unauthenticated, Unavailable
-from tests.harness.waiting import until
 
 KEY = Ed25519PrivateKey.generate()
 KEYS: PublicKeys = {"k1": KEY.public_key()}
@@ -139,13 +139,13 @@ def test_a_flood_of_unknown_tokens_asks_identity_once_a_second() -> None:
         return KEYS
 
     verifier = a_verifier(keys=fetch)
-    forged = sign(a_caller(), key=KEY, key_id="unknown")
+    forged, began = sign(a_caller(), key=KEY, key_id="unknown"), time.monotonic()
 
     for _ in range(50):
         with pytest.raises(Unauthenticated):
             verifier.verify(forged)
 
-    assert asked <= 2
+    assert asked <= 2 + (time.monotonic() - began)
 
 
 def test_without_identity_and_keys_nobody_is_told_that_the_token_is_bad() -> None:
@@ -178,11 +178,9 @@ def test_a_token_that_was_checked_before_ends_with_its_key() -> None:
 
 
 def test_a_token_that_was_checked_before_expires_all_the_same() -> None:
-    ends = datetime.now(UTC) + timedelta(seconds=1.2)
-    verifier, token = a_verifier(), sign(a_caller(expires_at=ends), key=KEY, key_id="k1")
-    verifier.verify(token)
-
-    until(lambda: datetime.now(UTC) > ends, what="the token's end")
+    ended = datetime.now(UTC) - timedelta(seconds=2)
+    verifier, token = a_verifier(), sign(a_caller(expires_at=ended), key=KEY, key_id="k1")
+    verifier.verify(token, grace_s=3600)  # good and remembered, beside a service's own
 
     with pytest.raises(Unauthenticated):
         verifier.verify(token)

@@ -20,6 +20,7 @@ from api_gateway.own import Own
 from api_gateway.protocol import bounded_by
 from api_gateway.proxy import Proxy
 from api_gateway.settings import GatewaySettings
+from cli.servers import websockets
 from tests.conftest import a_platform
 from tests.harness.waiting import until
 
@@ -55,7 +56,11 @@ class Upstream:
             case "/half":
                 await self._half(send)
             case "/readyz":
-                await _answer(send, 503, {"failing": {"database": "The database does not answer"}})
+                await _answer(
+                    send,
+                    503,
+                    {"failing": {"database": "The database does not answer"}, "remarks": {"policy": "left out"}},
+                )
             case _:
                 await _answer(
                     send, 200, _seen(scope), extra=[(b"x-twice", b"1"), (b"x-twice", b"2"), (b"keep-alive", b"x")]
@@ -146,7 +151,8 @@ def served(app: ASGIApp, http: object = "httptools") -> Iterator[int]:
         uvicorn.Config(
             app,
             http=http,  # type: ignore[arg-type]
-            ws="none",
+            ws=websockets,  # type: ignore[arg-type]
+            ws_per_message_deflate=False,
             lifespan="on",
             log_config=None,
             access_log=False,
@@ -163,7 +169,7 @@ def served(app: ASGIApp, http: object = "httptools") -> Iterator[int]:
         yield int(door.getsockname()[1])
     finally:
         server.should_exit = True
-        thread.join(timeout=10)
+        thread.join(timeout=60)
         door.close()
 
 
@@ -178,7 +184,7 @@ class Gateway:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def raw(self, request: bytes, *, timeout_s: float = 10) -> bytes:
+    def raw(self, request: bytes, *, timeout_s: float = 60) -> bytes:
         """Everything that comes back until the connection is closed, or nothing more for a while after an answer."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=timeout_s) as connection:
             connection.sendall(request)

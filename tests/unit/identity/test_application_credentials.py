@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from services.identity.core.application_secrets import ApplicationSecrets
 from services.identity.db.delegation_tables import ApplicationCredential
-from tests.unit.identity.worlds import Headers, World, scope_to
+from tests.unit.identity.worlds import Headers, World, scope_to, with_settings
 
 NOT_VALID = "The request you have made requires authentication."
 
@@ -108,6 +108,7 @@ def test_every_refusal_looks_the_same(world: World, reason: str) -> None:
     assert answer.status_code == 401 and answer.json()["error"]["message"] == NOT_VALID
 
 
+@with_settings(lockout_first_s=300)
 def test_guessing_a_chosen_secret_locks_the_credential(world: World) -> None:
     credential = a_credential(world, secret="guess me")
     for _ in range(world.kit.settings.lockout_after + 1):

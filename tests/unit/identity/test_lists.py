@@ -142,7 +142,7 @@ def test_ones_own_projects_domains_and_system(world: World) -> None:
     assert world.get("/v3/auth/domains", unscoped)["domains"] == []
     assert world.get("/v3/auth/system", unscoped)["system"] == []
     assert world.get("/v3/auth/system", admin)["system"] == [{"all": True}]
-    assert len(world.get("/v3/auth/catalog", admin)["catalog"]) == 3
+    assert len(world.get("/v3/auth/catalog", admin)["catalog"]) == 4
     assert world.http.get("/v3/auth/catalog", headers=unscoped).status_code == 403
 
 

@@ -50,6 +50,7 @@ def test_a_wrong_original_password_and_an_unknown_user_are_answered_alike(world:
     assert message(answer) == "The request you have made requires authentication."
 
 
+@with_settings(lockout_first_s=300)
 def test_guessing_by_way_of_the_change_locks_too(world: World) -> None:
     user = world.id_of("users", "demo")
     for _ in range(world.kit.settings.lockout_after + 2):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
+from common.db.counting import counted
 from services.identity.core import home
 from services.identity.db.delegation_tables import Consumer
 from tests.unit.identity.worlds import URL, World
@@ -112,3 +113,20 @@ def test_the_home_document_names_every_resource(world: World) -> None:
 )
 def test_plain_json_is_preferred_when_both_are_welcome(accept: str, wanted: bool) -> None:
     assert home.is_wanted(accept) is wanted
+
+
+def test_the_endpoints_of_a_policy_take_as_many_queries_however_many_there_are(world: World) -> None:
+    admin, policy = world.as_(), a_policy(world)
+    service = world.id_of("services", "keystone")
+    base = f"/v3/policies/{policy}/OS-ENDPOINT-POLICY"
+    assert world.http.put(f"{base}/services/{service}", headers=admin).status_code == 204
+    with counted(world.kit.database) as few:
+        before = world.get(base + "/endpoints", admin)["endpoints"]
+    for number in range(6):
+        body = {"service_id": service, "interface": "public", "url": f"http://h{number}", "region": f"r{number}"}
+        assert world.http.post("/v3/endpoints", headers=admin, json={"endpoint": body}).status_code == 201
+
+    with counted(world.kit.database) as many:
+        after = world.get(base + "/endpoints", admin)["endpoints"]
+
+    assert len(after) == len(before) + 6 and len(many) == len(few)

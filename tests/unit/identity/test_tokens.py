@@ -36,7 +36,7 @@ def test_a_project_token_tells_user_project_roles_and_catalog(world: World) -> N
     assert {role["name"] for role in token["roles"]} == {"member", "reader"}
     assert token["methods"] == ["password"] and len(token["audit_ids"]) == 1
     assert {(one["type"], one["name"]) for one in token["catalog"]} == {
-        ("identity", "keystone"), ("compute", "nova"), ("image", "glance"),
+        ("identity", "keystone"), ("compute", "nova"), ("image", "glance"), ("placement", "placement"),
     }  # fmt: skip
 
 
@@ -48,6 +48,7 @@ def test_the_catalog_lists_three_interfaces_under_the_public_address(world: Worl
         assert all(set(one) == {"id", "interface", "region_id", "url", "region"} for one in service["endpoints"])
     assert {endpoint["url"] for service in catalog for endpoint in service["endpoints"]} == {
         "http://cloud.test/identity/v3", "http://cloud.test/compute/v2.1", "http://cloud.test/image/v2",
+        "http://cloud.test/placement",
     }  # fmt: skip
 
 

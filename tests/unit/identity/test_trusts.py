@@ -189,3 +189,18 @@ def test_a_redelegated_trust_is_never_more_than_its_origin(world: World, fields:
 )
 def test_a_bad_trust_is_refused(world: World, fields: dict[str, Any], status: int) -> None:
     assert created(world, a_user(world, "eve"), **fields).status_code == status
+
+
+def test_c2_a_trust_of_others_looks_like_one_that_is_not_there(world: World) -> None:
+    trust, stranger = a_trust(world, a_user(world, "eve")), a_user(world, "mallory")
+    assert stranger != trust["trustor_user_id"]
+    hers = world.as_("mallory", "unscoped")
+
+    told = []
+    for trust_id in (trust["id"], "0" * 32):
+        path = f"/v3/OS-TRUST/trusts/{trust_id}"
+        asked = [("GET", path), ("DELETE", path), ("GET", path + "/roles"), ("GET", path + "/roles/x")]
+        answers = [world.http.request(method, one, headers=hers) for method, one in asked]
+        told.append([(one.status_code, one.text.replace(trust_id, "ID")) for one in answers])
+
+    assert told[0] == told[1] and {status for status, _ in told[0]} == {404}

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from common.bus.bus import Handlers
-from common.errors import Conflict, Forbidden, NotFound, Unauthenticated
+from common.errors import Conflict, Forbidden, NotFound, Unauthenticated, Unavailable
 from services.image.client import ImageClient
 from services.image.contract import ImageActivated, ImageChanged, ImageCreated, ImageDeleted, ImageRefused
 from tests.harness.waiting import until
@@ -43,7 +43,7 @@ def test_a_user_s_token_shows_only_what_the_user_may_see(world: World, service: 
     image = world.active(visibility="private")
 
     assert service.show(image["id"], token=a_token(ALICE)).direct_url is None
-    with pytest.raises(NotFound, match="No image found with ID"):
+    with pytest.raises(NotFound, match=f"^No image found with ID {image['id']}$"):
         service.show(image["id"], token=a_token(uuid4().hex))
     with pytest.raises(Unauthenticated):
         service.show(image["id"], token="nonsense")
@@ -137,3 +137,59 @@ def test_an_error_of_the_api_is_the_platform_s_own(world: World, service: ImageC
             headers={"content-type": "application/octet-stream"},
             content=b"x",
         )
+
+
+# ---------------------------------------------------------------- images that the compute service makes of servers
+
+
+def a_snapshot(world: World, **more: str) -> str:
+    body = {"name": "s", "disk_format": "raw", "container_format": "bare", "instance_uuid": str(uuid4())} | more
+    return str(world.create(None, **body)["id"])
+
+
+def test_a_service_brings_the_bytes_of_a_snapshot_in_pieces_and_removes_it(world: World, service: ImageClient) -> None:
+    image_id, data = a_snapshot(world, backup_type="daily"), os.urandom(3_000_000)
+
+    service.upload(image_id, iter([data[:1_000_000], data[1_000_000:]]), len(data))
+
+    assert service.status(image_id) == "active"
+    assert service.show(image_id).os_hash_value == hashlib.sha512(data).hexdigest()
+    assert [str(one.id) for one in service.find(owner=ALICE, backup_type="daily")] == [image_id]
+    service.remove(image_id)
+    with pytest.raises(NotFound):
+        service.status(image_id)
+
+
+def test_an_upload_that_breaks_off_leaves_the_image_waiting(world: World, service: ImageClient) -> None:
+    image_id = a_snapshot(world)
+
+    def pieces() -> Iterator[bytes]:
+        yield b"x" * 100
+        raise Conflict("not wanted any more")
+
+    with pytest.raises((Conflict, Unavailable)):
+        service.upload(image_id, pieces(), 200)
+
+    until(lambda: service.status(image_id) == "queued", what="the image waiting again")
+
+
+def test_a_service_touches_no_image_that_was_not_made_of_a_server(world: World, service: ImageClient) -> None:
+    image = world.create(disk_format="raw", container_format="bare")
+
+    with pytest.raises(Forbidden):
+        service.upload(image["id"], iter([b"x"]), 1)
+    with pytest.raises(Forbidden):
+        service.remove(image["id"])
+
+
+def test_an_image_is_made_shared_and_changed_in_its_owner_s_name(world: World, service: ImageClient) -> None:
+    alice, bob = a_token(ALICE), a_token(BOB)
+
+    image = service.create({"name": "n", "visibility": "shared", "k": "v"}, token=alice)
+    service.share(image.id, BOB, token=alice)
+    changed = service.change(image.id, [{"op": "add", "path": "/k", "value": "w"}], token=alice)
+
+    assert (image.owner, image.status, changed.properties["k"]) == (ALICE, "queued", "w")
+    assert service.show(image.id, token=bob).id == image.id
+    with pytest.raises((NotFound, Forbidden)):
+        service.remove(image.id, token=bob)

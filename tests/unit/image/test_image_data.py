@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+import threading
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from uuid import UUID
 
 import pytest
 
-from tests.unit.image.world import BYTES, World
+from services.image.api import receiving
+from services.image.drivers.inspect.inspector import Inspector
+from services.image.drivers.store.files import Arrival
+from services.image.drivers.store.store import broken
+from tests.unit.image.world import BYTES, World, a_token, a_world
 
 
 def test_uploaded_bytes_come_back_unchanged_and_their_hashes_are_right(world: World) -> None:
@@ -173,3 +181,75 @@ def test_delete_during_an_upload_leaves_nothing(world: World) -> None:
     assert (answer.status_code, deleted) == (410, [204])
     assert world.files() == []
     assert world.alice.get(f"/v2/images/{image_id}").status_code == 404
+
+
+@pytest.mark.parametrize("keeps", [True, False], ids=["its bytes are kept", "its bytes are refused"])
+def test_an_upload_cancelled_while_its_bytes_become_an_image_leaves_all_or_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, keeps: bool
+) -> None:
+    """As when the process is told to end."""
+    image_id = UUID(world.create(disk_format="raw" if keeps else "qcow2")["id"])
+    caller = world.app.state.verifier.verify(a_token())
+    receiver = receiving.begin(world.kit, image_id, caller, store="file")
+    keeping, go_on, keep = threading.Event(), threading.Event(), receiving.Receiving._keep
+
+    def slowly(self: receiving.Receiving, arrival: Arrival) -> None:
+        keeping.set()
+        assert go_on.wait(90)
+        keep(self, arrival)
+
+    monkeypatch.setattr(receiving.Receiving, "_keep", slowly)
+
+    async def cancelled() -> None:
+        uploading = asyncio.ensure_future(receiver.run(_one_piece(), None))
+        await asyncio.to_thread(keeping.wait, 90)
+        uploading.cancel()
+        await asyncio.sleep(0)  # it knows
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await uploading
+
+    asyncio.run(cancelled())
+
+    assert world.shown(str(image_id))["status"] == ("active" if keeps else "queued")
+    assert world.files() == ([str(image_id)] if keeps else [])
+
+
+async def _one_piece() -> AsyncIterator[bytes]:
+    yield b"some bytes"
+
+
+def test_the_heaviest_store_is_named_and_read_first(tmp_path: Path, inspector: Inspector) -> None:
+    more, weights = {"heavy": tmp_path / "heavy", "light": tmp_path / "light"}, {"heavy": 7, "file": 3}
+    with a_world(tmp_path, inspector, more_stores=more, store_weights=weights) as world:
+        image_id = world.create()["id"]
+        world.stage(image_id, b"bytes")
+
+        image = world.imported(image_id, all_stores=True)
+        (tmp_path / "heavy" / image_id).unlink()
+
+        assert image["stores"] == "heavy,file,light"
+        assert world.alice.get(f"/v2/images/{image_id}/file").content == b"bytes"
+        detail = world.admin.get("/v2/info/stores/detail").json()["stores"]
+        assert {one["id"]: one["weight"] for one in detail} == {"heavy": 7, "file": 3, "light": 0}
+
+
+def test_a_disk_that_fails_while_more_arrives_fails_the_upload_though_it_writes_again_at_the_end(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image_id, syncs, sync = world.create()["id"], list[int](), Arrival.sync
+
+    def fail_once(arrival: Arrival) -> None:
+        syncs.append(arrival.size)
+        if len(syncs) == 1:
+            raise broken("EIO")
+        sync(arrival)
+
+    monkeypatch.setattr(receiving, "SYNC_STEP_BYTES", receiving.BATCH_BYTES)
+    monkeypatch.setattr(Arrival, "sync", fail_once)
+
+    answer = world.upload(image_id, iter([bytes(receiving.BATCH_BYTES)] * 16))
+
+    assert answer.status_code == 503
+    assert world.shown(image_id)["status"] == "queued"
+    assert world.files() == []

@@ -76,6 +76,10 @@ def test_a_page_has_25_images_unless_asked_otherwise(world: World) -> None:
         ("?size_max=20", "ba"),
         ("?size_min=11&size_max=29", "b"),
         ("?min_ram=30", "c"),
+        ("?min_ram_min=20&min_disk_max=0", "cb"),
+        ("?virtual_size_max=20", "ba"),
+        ("?name=eq:b", "b"),
+        ("?id=in:00000000-0000-0000-0000-000000000000", ""),
         ("?tag=a", "a"),
         ("?tag=all&tag=b", "b"),
         ("?tag=none", ""),
@@ -99,6 +103,29 @@ def test_a_page_has_25_images_unless_asked_otherwise(world: World) -> None:
 )
 def test_lists_are_ordered_and_filtered(world: World, three: list[dict[str, Any]], query: str, expected: str) -> None:
     assert names(world, query) == list(expected)
+
+
+@pytest.mark.parametrize("name", ["a,b", 'say "yes"', "in:x", "eq:", "a:b", "100%", "a\\b", "é"])
+def test_a_name_is_found_however_it_is_spelled(world: World, name: str) -> None:
+    world.create(name="other")
+    world.create(name=name)
+    quoted = '"' + name.replace('"', '""') + '"'
+
+    one = world.alice.get("/v2/images", params={"name": f"eq:{name}"}).json()["images"]
+    several = world.alice.get("/v2/images", params={"name": f"in:{quoted},nobody"}).json()["images"]
+
+    assert [image["name"] for image in one] == [image["name"] for image in several] == [name]
+
+
+def test_images_are_found_by_hash_and_by_several_ids(world: World, three: list[dict[str, Any]]) -> None:
+    a, b, c = three
+
+    by_ids = names(world, f"?id=in:{a['id']},{c['id']}&sort=created_at:asc")
+
+    assert by_ids == ["a", "c"]
+    assert names(world, f"?checksum={b['checksum']}") == ["b"]
+    assert names(world, f"?os_hash_value={b['os_hash_value']}") == ["b"]
+    assert "b" in names(world, "?os_hash_algo=sha512") and names(world, "?os_hash_algo=md5") == []
 
 
 def test_times_compare_exactly(world: World) -> None:
@@ -139,6 +166,7 @@ def test_times_compare_exactly(world: World) -> None:
             "?member_status=x",
             "?name=a%00b",
         ),
+        *("?changes-since=2020-01-01T00:00:00Z", "?min_ram_min=x"),
         *('?name=in:"a', "?size=x", "?sort="),
     ],
 )

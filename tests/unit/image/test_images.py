@@ -105,7 +105,7 @@ def test_a_body_that_is_no_json_object_is_400(world: World, body: bytes) -> None
 
 @pytest.mark.parametrize(
     "name",
-    ["status", "size", "checksum", "self", "created_at", "os_hash_value", "locations", "location", "os_glance_x"],
+    ["status", "size", "checksum", "self", "created_at", "os_hash_value", "location", "os_glance_x"],
 )
 def test_nobody_sets_what_the_service_sets(world: World, name: str) -> None:
     created = world.admin.post("/v2/images", json={name: "x"})
@@ -154,6 +154,26 @@ def test_the_older_patch_form_works_too(world: World) -> None:
     assert (answer.status_code, answer.json()["name"]) == (200, "older")
 
 
+@pytest.mark.parametrize("name", ["name", "colour"])
+def test_the_older_form_adds_only_what_is_not_there(world: World, name: str) -> None:
+    image_id, older = world.create(colour="red")["id"], "application/openstack-images-v2.0-json-patch"
+
+    refused = world.patch(image_id, {"add": f"/{name}", "value": "x"}, media_type=older)
+    added = world.patch(image_id, {"add": "/size_of_shoes", "value": "42"}, media_type=older)
+
+    assert (refused.status_code, added.status_code, added.json()["size_of_shoes"]) == (409, 200, "42")
+
+
+def test_a_patch_in_the_internet_s_own_media_type_works_too(world: World) -> None:
+    image_id = world.create()["id"]
+
+    answer = world.patch(
+        image_id, {"op": "replace", "path": "/name", "value": "n"}, media_type="application/json-patch+json"
+    )
+
+    assert (answer.status_code, answer.json()["name"]) == (200, "n")
+
+
 def test_a_patch_in_another_media_type_is_415_and_says_which_are_taken(world: World) -> None:
     image_id = world.create()["id"]
 
@@ -161,7 +181,8 @@ def test_a_patch_in_another_media_type_is_415_and_says_which_are_taken(world: Wo
 
     assert answer.status_code == 415
     assert answer.headers["accept-patch"] == (
-        "application/openstack-images-v2.0-json-patch, application/openstack-images-v2.1-json-patch"
+        "application/json-patch+json, application/openstack-images-v2.0-json-patch, "
+        "application/openstack-images-v2.1-json-patch"
     )
 
 
@@ -175,8 +196,12 @@ def test_a_patch_in_another_media_type_is_415_and_says_which_are_taken(world: Wo
         ({"op": "replace", "path": "/status", "value": "active"}, 403),
         ({"op": "replace", "path": "/visibility", "value": "public"}, 403),
         ({"op": "replace", "path": "/owner", "value": BOB}, 403),
-        ({"op": "add", "path": "/locations", "value": []}, 403),
-        ({"op": "add", "path": "/locations/-", "value": {"url": "file:///etc/passwd"}}, 400),
+        ({"op": "add", "path": "/locations", "value": []}, 400),
+        ({"op": "add", "path": "/locations/-", "value": {"url": "file:///etc/passwd"}}, 403),
+        ({"op": "replace", "path": "/locations", "value": [{"url": "file:///etc/passwd"}]}, 403),
+        ({"op": "replace", "path": "/locations", "value": []}, 403),
+        ({"op": "replace", "path": "/locations/0", "value": []}, 400),
+        ({"op": "remove", "path": "/locations/0"}, 403),
         ({"op": "add", "path": "/a/b", "value": "x"}, 400),
         ({"op": "add", "path": "a", "value": "x"}, 400),
         ({"op": "add", "path": "/a~2", "value": "x"}, 400),

@@ -247,13 +247,34 @@ def test_an_import_goes_into_all_stores_and_leaves_one_when_told(online: World) 
 
 def test_places_are_told_to_services_and_set_by_nobody(world: World) -> None:
     image_id = world.active(DATA)["id"]
-    path, told = f"/v2/images/{image_id}/locations", [{"url": "http://host/x", "metadata": {}}]
+    path, told = f"/v2/images/{image_id}/locations", {"url": "http://host/x", "validation_data": {}}
+    queued, service = f"/v2/images/{world.create(visibility='shared')['id']}/locations", world.person("ours", "service")
 
-    for_service = world.person("services", "service").get(path).json()
-    refused = [world.admin.get(path), world.alice.post(path, json=told[0]), world.admin.post(path, json=told[0])]
+    for_service = service.get(path).json()
+    refused = [world.admin.get(path), *(who.post(queued, json=told) for who in (world.alice, world.admin, service))]
 
     assert [one["metadata"] for one in for_service] == [{"store": "file"}]
-    assert [one.status_code for one in refused] == [403] * 3
+    assert [one.status_code for one in refused] == [403] * 4
+    assert refused[1].json()["message"].startswith("http store must be enabled to use location API")
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"url": "http://host/x"}, 409),  # this image has bytes
+        ({}, 400),
+        ({"url": 1}, 400),
+        ({"url": "http://host/x", "validation_data": {"os_hash_algo": "sha512"}}, 400),
+        ({"url": "http://host/x", "validation_data": {"os_hash_algo": "crc", "os_hash_value": "0"}}, 400),
+        ({"url": "http://host/x", "validation_data": {"colour": "red"}}, 400),
+    ],
+    ids=str,
+)
+def test_a_place_is_read_before_it_is_refused(world: World, body: dict[str, Any], status: int) -> None:
+    path = f"/v2/images/{world.active(DATA)['id']}/locations"
+
+    assert world.alice.post(path, json=body).status_code == status
+    assert world.bob.post(path, json={"url": "http://host/x"}).status_code == 404
 
 
 def test_an_image_is_copied_into_the_stores_that_lack_it(online: World) -> None:
@@ -307,7 +328,7 @@ def test_an_import_into_stores_that_need_not_all_succeed_keeps_what_it_can(onlin
     [
         ({"stores": ["nowhere"]}, 409),
         ({"stores": ["file"], "all_stores": True}, 400),
-        ({"all_stores_must_succeed": False}, 400),
+        ({"all_stores_must_succeed": False}, 202),  # what `openstack image import` sends
         ({"all_stores": "yes"}, 400),
     ],
 )
@@ -352,6 +373,33 @@ def test_more_images_than_the_quota_are_413(tmp_path: Path, inspector: Inspector
         answers = [world.alice.post("/v2/images", json={}) for _ in range(2)]
 
         assert [one.status_code for one in answers] == [201, 413]
+
+
+def test_a_project_stages_no_more_than_its_quota(tmp_path: Path, inspector: Inspector) -> None:
+    with a_world(tmp_path, inspector, project_quota_staged_bytes=1000) as world:
+        first, second = (world.create()["id"] for _ in range(2))
+        world.stage(first, bytes(600))
+
+        refused = world.alice.put(
+            f"/v2/images/{second}/stage", content=bytes(600), headers={"content-type": "application/octet-stream"}
+        )
+
+        assert refused.status_code == 413 and "may stage 1000 bytes of images and has 600 already" in refused.text
+        assert world.alice.get(f"/v2/images/{second}").json()["status"] == "queued"
+        world.stage(second, bytes(400))
+
+
+def test_more_uploads_at_a_time_than_the_quota_are_413(tmp_path: Path, inspector: Inspector) -> None:
+    with a_world(tmp_path, inspector, project_quota_uploading=1) as world:
+        first, second = (world.create()["id"] for _ in range(2))
+        world.stage(first, bytes(10))
+
+        refused = world.alice.put(
+            f"/v2/images/{second}/file", content=b"x", headers={"content-type": "application/octet-stream"}
+        )
+
+        assert refused.status_code == 413 and "may have 1 uploads at a time" in refused.text
+        assert world.alice.get(f"/v2/images/{second}").json()["status"] == "queued"
 
 
 def test_an_administrator_s_task_makes_the_image_too(online: World, site: str) -> None:

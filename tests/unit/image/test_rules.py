@@ -6,18 +6,21 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from common.errors import InvalidInput, PlatformError, Unsupported
 from services.image.api.faults import preferred
-from services.image.api.image_data import RangeNotSatisfiable, wanted_part
 from services.image.core.formats import FITTING, Finding, judged
 from services.image.core.images import DISK_FORMATS, Status
 from services.image.core.listing import SORT_KEYS, as_uuid, read_listing
 from services.image.core.patches import V20, V21, patched, read_patch
+from services.image.core.ranges import RangeNotSatisfiable, wanted_part
 from services.image.drivers.inspect.inspector import Inspector
 from tests.harness.waiting import until
+
+alike = settings(derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""Every run asks the same, however long it takes."""
 
 known = st.sampled_from(
     ["limit", "marker", "sort", "sort_key", "sort_dir", "name", "size_min", "created_at", "tag", "id"]
@@ -26,6 +29,7 @@ texts = st.one_of(st.text(), st.sampled_from(["in:", 'in:"', "gt:2020", "name:as
 queries = st.lists(st.tuples(st.one_of(known, st.text()), texts), max_size=6)
 
 
+@alike
 @given(query=queries)
 def test_any_query_is_a_listing_or_an_invalid_input(query: list[tuple[str, str]]) -> None:
     try:
@@ -48,6 +52,7 @@ values = st.recursive(
 )
 
 
+@alike
 @given(body=values, media_type=st.sampled_from([V20, V21]))
 def test_any_patch_document_is_applied_or_refused_with_a_reason(body: object, media_type: str) -> None:
     try:
@@ -56,6 +61,7 @@ def test_any_patch_document_is_applied_or_refused_with_a_reason(body: object, me
         assert error.message
 
 
+@alike
 @given(header=st.text(alphabet="bytes=-0123456789, ", max_size=30), size=st.integers(0, 1 << 40))
 def test_any_range_header_means_a_part_of_the_image_or_all_of_it(header: str, size: int) -> None:
     try:
@@ -66,6 +72,7 @@ def test_any_range_header_means_a_part_of_the_image_or_all_of_it(header: str, si
     assert part is None or 0 <= part[0] <= part[1] < size
 
 
+@alike
 @given(text=st.text())
 def test_only_canonical_ids_are_ids(text: str) -> None:
     found = as_uuid(text)
@@ -82,6 +89,7 @@ def test_an_id_may_be_spelled_in_capitals() -> None:
     assert as_uuid(str(UUID(int=0))) == UUID(int=0)
 
 
+@alike
 @given(accept=st.text())
 def test_any_accept_header_has_an_answer(accept: str) -> None:
     assert preferred(accept) in ("html", "json", "text")

@@ -100,8 +100,8 @@ def test_the_versions_are_told_to_everybody(nobody: httpx.Client) -> None:
     assert (root.status_code, listed.status_code, v2.status_code) == (300, 200, 200)
     assert root.json() == listed.json() == v2.json()
     versions: list[dict[str, Any]] = root.json()["versions"]
-    assert [one["id"] for one in versions] == [f"v2.{minor}" for minor in (17, 15, *range(13, -1, -1))]
-    assert [one["status"] for one in versions] == ["CURRENT"] + ["SUPPORTED"] * 15
+    assert [one["id"] for one in versions] == [f"v2.{minor}" for minor in range(17, -1, -1)]
+    assert [one["status"] for one in versions] == ["CURRENT"] + ["SUPPORTED"] * 17
     assert {one["links"][0]["href"] for one in versions} == {"http://cloud.test/image/v2/"}
 
 
@@ -123,7 +123,7 @@ def test_unknown_paths_and_methods_are_told_apart(world: World) -> None:
     assert unknown.status_code == 404
     assert unknown.json()["message"].startswith("The resource could not be found.")
     assert wrong.status_code == 405
-    assert "GET" in wrong.headers["allow"] or "POST" in wrong.headers["allow"]
+    assert wrong.headers["allow"] == "GET, POST"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+import uvicorn
 from fastapi import FastAPI
 
 from common.bus.memory import MemoryBus
@@ -30,6 +32,7 @@ from tests.conftest import a_platform
 from tests.harness.tokens import ALICE as ALICE
 from tests.harness.tokens import BOB as BOB
 from tests.harness.tokens import a_verifier, signed_token
+from tests.harness.waiting import until
 
 PATCH = "application/openstack-images-v2.1-json-patch"
 BYTES = "application/octet-stream"
@@ -56,7 +59,7 @@ class World:
         if (project, held) not in self.people:
             headers = {"x-auth-token": a_token(project, held), "accept": "application/json"}
             self.people[project, held] = httpx.Client(
-                transport=self.inside.transport(), base_url="http://image", headers=headers, timeout=30
+                transport=self.inside.transport(), base_url="http://image", headers=headers, timeout=120
             )
         return self.people[project, held]
 
@@ -176,3 +179,18 @@ def a_world(
         kit.threads.shutdown()
         kit.database.close()
         surroundings.bus.close()
+
+
+@contextmanager
+def served(world: World) -> Iterator[tuple[str, int]]:
+    """The application on a real socket."""
+    server = uvicorn.Server(uvicorn.Config(world.app, port=0, log_level="warning", lifespan="off"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    until(lambda: server.started, what="the server's start")
+    host, port = server.servers[0].sockets[0].getsockname()[:2]
+    try:
+        yield host, port
+    finally:
+        server.should_exit = True
+        thread.join()

@@ -38,7 +38,7 @@ class Part(BaseModel):
 
     since: ClassVar[Mapping[str, int]] = {}  # field -> first version that has it
     until: ClassVar[Mapping[str, int]] = {}  # field -> last one
-    needed_since: ClassVar[Mapping[str, int]] = {}  # field -> first version that must have it
+    needed_since: ClassVar[Mapping[str, int]] = {}  # field -> first version that must have it, until it goes
 
 
 def read(model: type[M], body: Any, version: int) -> M:
@@ -56,13 +56,14 @@ def _must_be_of(version: int, part: Part, name: str | None, raw: Any) -> None:
             written = type(part).model_fields[field].alias or field
             raise InvalidInput(f"{place}Additional properties are not allowed ('{written}' was unexpected)")
     for field, since in part.needed_since.items():
-        if version >= since and field not in part.model_fields_set:
-            raise InvalidInput(f"{place}Value: {raw}. '{field}' is a required property")
+        if since <= version <= part.until.get(field, version) and field not in part.model_fields_set:
+            written = type(part).model_fields[field].alias or field
+            raise InvalidInput(f"{place}Value: {raw}. '{written}' is a required property")
 
 
 def _parts(part: Part, name: str | None, raw: Any) -> Iterator[tuple[Part, str | None, Any]]:
     yield part, name, raw
-    for field in part.model_fields_set:
+    for field in part.model_fields_set & type(part).model_fields.keys():
         written = type(part).model_fields[field].alias or field
         inner, given = getattr(part, field), raw.get(written) if isinstance(raw, dict) else None
         if isinstance(inner, Part):
@@ -87,7 +88,8 @@ def _name(value: str) -> str:
     return value
 
 
-def _printable(value: str) -> str:
+def printable(value: str) -> str:
+    """The text, if it has no control characters."""
     if not is_printable(value):
         raise refuse(f"{value!r:.64} does not match the pattern of printable characters")
     return value
@@ -173,12 +175,13 @@ def _uuid(value: Any) -> UUID:
 
 # fmt: off
 Name        = Annotated[StrictStr, Field(min_length=1, max_length=255), AfterValidator(_name)]
-Description = Annotated[Annotated[StrictStr, Field(max_length=255), AfterValidator(_printable)] | None, Field()]
-Text255     = Annotated[StrictStr, Field(min_length=1, max_length=255), AfterValidator(_printable)]
+Description = Annotated[Annotated[StrictStr, Field(max_length=255), AfterValidator(printable)] | None, Field()]
+Text255     = Annotated[StrictStr, Field(min_length=1, max_length=255), AfterValidator(printable)]
 Boolean     = Annotated[bool, BeforeValidator(_truth)]
 Positive    = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=LARGEST_INT)]
 NotNegative = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=LARGEST_INT)]
 UserData    = Annotated[StrictStr, Field(max_length=LONGEST_USER_DATA), AfterValidator(_base64)]
+Base64      = Annotated[StrictStr, AfterValidator(_base64)]
 AddressV4   = Annotated[StrictStr, AfterValidator(_address(4))]
 AddressV6   = Annotated[StrictStr, AfterValidator(_address(6))]
 Metadata    = Annotated[dict[StrictStr, StrictStr], AfterValidator(_metadata)]

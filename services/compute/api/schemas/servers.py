@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictStr
 
 from common.errors import InvalidInput
+from services.compute.api.schemas.hints import Hints
 from services.compute.api.schemas.parts import (
     FQDN,
     HOSTNAME,
     AddressV4,
     AddressV6,
+    Base64,
     Boolean,
     Description,
     HostName,
     Id,
     Metadata,
     Name,
+    NotNegative,
     Part,
     Positive,
     Tag,
     Text255,
     UserData,
+    printable,
     refuse,
 )
 
@@ -51,10 +56,16 @@ def _tags(value: list[str]) -> list[str]:
     return sorted(set(value))
 
 
-def _hints(value: Any) -> Any:
-    if not isinstance(value, dict):
-        raise refuse(f"{value!r:.64} is not of type 'object'")
+def _boot_index(value: Any) -> Any:
+    """May be written as text."""
+    if isinstance(value, str):
+        if re.fullmatch(r"-?[0-9]{1,9}", value, re.ASCII) is None:
+            raise refuse(f"{value!r:.64} does not match '^-?[0-9]+$'")
+        return int(value)
     return value
+
+
+BootIndex = Annotated[int, BeforeValidator(_boot_index), Field(ge=-(1 << 31), lt=1 << 31)]
 
 
 class NewNic(Part):
@@ -81,14 +92,14 @@ class NewDisk(Part):
     image_id: StrictStr | None = None
     volume_id: StrictStr | None = None
     snapshot_id: StrictStr | None = None
-    volume_size: Any = None
+    volume_size: NotNegative | None = None  # GiB; of swap MiB
     volume_type: StrictStr | None = None
-    boot_index: Any = None
+    boot_index: BootIndex | None = None
     delete_on_termination: Boolean | None = None
-    device_name: StrictStr | None = None
-    device_type: StrictStr | None = None
-    disk_bus: StrictStr | None = None
-    guest_format: StrictStr | None = None
+    device_name: Text255 | None = None
+    device_type: Annotated[StrictStr, Field(max_length=255)] | None = None
+    disk_bus: Annotated[StrictStr, Field(max_length=255)] | None = None
+    guest_format: Annotated[StrictStr, Field(max_length=255)] | None = None
     virtual_name: StrictStr | None = None
     no_device: Any = None
     connection_info: StrictStr | None = None
@@ -96,8 +107,8 @@ class NewDisk(Part):
 
 
 class NewFile(Part):
-    path: StrictStr
-    contents: StrictStr
+    path: Annotated[StrictStr, Field(min_length=1), AfterValidator(printable)]
+    contents: Base64
 
 
 class NewServer(Part):
@@ -142,8 +153,8 @@ class NewServer(Part):
 
 class CreateServer(Part):
     server: NewServer
-    hints: Annotated[dict[StrictStr, Any], BeforeValidator(_hints)] = Field({}, alias="os:scheduler_hints")
-    old_hints: Annotated[dict[StrictStr, Any], BeforeValidator(_hints)] = Field({}, alias="OS-SCH-HNT:scheduler_hints")
+    hints: Hints = Field(Hints(), alias="os:scheduler_hints")
+    old_hints: Hints = Field(Hints(), alias="OS-SCH-HNT:scheduler_hints")
 
 
 class ChangedServer(Part):
@@ -211,7 +222,7 @@ class Migrate(Part):
 class LiveMigrate(Part):
     since: ClassVar = {"force": 30}
     until: ClassVar = {"disk_over_commit": 24, "force": 67}
-    needed_since: ClassVar = {"block_migration": 1, "host": 1}
+    needed_since: ClassVar = {"block_migration": 1, "disk_over_commit": 1, "host": 1}
 
     host: HostName | None = None
     block_migration: Boolean | Literal["auto"] | None = None
@@ -221,12 +232,34 @@ class LiveMigrate(Part):
 
 class Evacuate(Part):
     since: ClassVar = {"force": 29}
-    until: ClassVar = {"onSharedStorage": 13, "on_shared_storage": 13, "force": 67}
+    until: ClassVar = {"on_shared_storage": 13, "force": 67}
+    needed_since: ClassVar = {"on_shared_storage": 1}
 
     host: HostName | None = None
     admin_password: Password | None = Field(None, alias="adminPass")
     on_shared_storage: Boolean | None = Field(None, alias="onSharedStorage")
     force: Boolean | None = None
+
+
+class CreateImage(Part):
+    name: Name
+    metadata: Metadata = {}
+
+
+class CreateBackup(Part):
+    name: Name
+    backup_type: Annotated[StrictStr, Field(max_length=255), AfterValidator(printable)]
+    rotation: NotNegative
+    metadata: Metadata = {}
+
+
+class Unshelve(Part):
+    """A null or nothing before 2.77; then with a zone; since 2.91 with null for no zone, with a host, or both."""
+
+    since: ClassVar = {"availability_zone": 77, "host": 91}
+
+    availability_zone: Name | None = None
+    host: HostName | None = None
 
 
 class NewPassword(Part):

@@ -49,24 +49,42 @@ class ImageCache:
         """
         path = self._path(image.sha512)
         with self._locked(image.sha512):
-            if not _has_size(path, image.size_bytes):
+            if not self._is_right(path, image):
                 path.unlink(missing_ok=True)
                 self._arrive(image, fetch, local, path)
+                self._note(path)
             os.utime(self._lock(image.sha512))  # when it was last wanted
         return path
+
+    def _is_right(self, path: Path, image: GuestImage) -> bool:
+        """Whether these are the image's bytes: hashed again unless the file is the one that was hashed before."""
+        if not _has_size(path, image.size_bytes):
+            return False
+        if self._lock(path.name).read_text() == _stamp(path):
+            return True
+        if is_right := _is_whole(path, image):
+            self._note(path)
+        return is_right
+
+    def _note(self, path: Path) -> None:
+        """The file as it is now has the right bytes; the caller holds its lock."""
+        self._lock(path.name).write_text(_stamp(path))
 
     def used_bytes(self) -> int:
         return sum(found.st_blocks * 512 for _, found in self._entries())
 
-    def prune(self, keep: Set[str], *, max_bytes: int, idle_s: float = 600) -> list[str]:
-        """Remove images, the longest unwanted first, until the rest fits; hashes of those that went.
+    def prune(
+        self, keep: Set[str], *, max_bytes: int, idle_s: float = 600, oldest_s: float = float("inf")
+    ) -> list[str]:
+        """Remove what nobody wanted for `oldest_s`, then the longest unwanted until the rest fits; hashes of those that went.
 
         Never touches those in `keep` (hashes) nor what was wanted within `idle_s`: a guest may be about to use it.
         """
         gone: list[str] = []
         used = self.used_bytes()
+        too_old = time() - oldest_s
         for sha512, size in sorted(self._idle(keep, idle_s), key=lambda entry: self._wanted_at(entry[0])):
-            if used <= max_bytes:
+            if used <= max_bytes and self._wanted_at(sha512) >= too_old:
                 break
             self._path(sha512).unlink(missing_ok=True)
             used -= size
@@ -180,6 +198,12 @@ def _sha512(file: BinaryIO) -> str:
     while chunk := file.read(CHUNK_BYTES):
         digest.update(chunk)
     return digest.hexdigest()
+
+
+def _stamp(path: Path) -> str:
+    """Another one after any change of the file's bytes."""
+    found = path.stat()
+    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns}"
 
 
 def _has_size(path: Path, size: int) -> bool:

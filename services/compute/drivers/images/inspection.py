@@ -36,6 +36,25 @@ def virtual_size(path: Path, disk_format: str) -> int:
     return _ask_qemu(path)
 
 
+def disk_size(path: Path) -> int:
+    """Bytes of the disk in a qcow2 file, by its header."""
+    with path.open("rb") as file:
+        header = file.read(32)
+    if len(header) < 32 or header[:4] != _MAGIC:
+        raise InvalidInput("The disk is not the qcow2 file that it was made as")
+    return int(struct.unpack_from(">Q", header, 24)[0])
+
+
+def must_keep_to_itself(path: Path) -> None:
+    """InvalidInput if a qcow2 file keeps its data elsewhere; what it says of a base is for others to pass over."""
+    with path.open("rb") as file:
+        header = file.read(_LONGEST_HEADER)
+    if len(header) < 72 or header[:4] != _MAGIC:
+        raise InvalidInput("The disk is not the qcow2 file that it was made as")
+    if struct.unpack_from(">I", header, 4)[0] >= 3 and _names_data_file(header):
+        raise InvalidInput("The disk keeps its data in another file")
+
+
 def _refuse_references(file: BinaryIO) -> None:
     header = file.read(_LONGEST_HEADER)
     if len(header) < 72 or header[:4] != _MAGIC:

@@ -1,13 +1,21 @@
-"""What guests wrote to their serial console, as virtlogd keeps it: FILE, and rotated FILE.0 (newest) to FILE.N."""
+"""Guests' consoles: what they wrote to their serial line, as virtlogd keeps it (FILE, and rotated FILE.0, the newest, to
+FILE.N), and connections to the line and the screen of one that runs."""
 
 from __future__ import annotations
 
 import os
+import tty
 from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
-from common.errors import HostFailed
+import libvirt
+
+from common.errors import Conflict, HostFailed
+from services.compute.core.consoles import ConsoleKind
+from services.compute.drivers.libvirt.domains import serial_line
+from services.compute.drivers.libvirt.errors import is_about
+from services.compute.drivers.libvirt.screens import graphics_index
 
 MOST_ROTATED = 10
 
@@ -61,3 +69,36 @@ def _tail(path: Path, max_bytes: int) -> bytes:
         raise HostFailed(
             "The agent may not read the console log; run it as the user of virtlogd", path=str(path)
         ) from error
+
+
+def open_console(domain: libvirt.virDomain, kind: ConsoleKind) -> int:
+    """A descriptor to read and write.  Conflict if the guest is off, or was made without such a console."""
+    if not domain.isActive():
+        raise Conflict("The guest is off")
+    return _line(domain) if kind is ConsoleKind.SERIAL else _screen(domain, kind)
+
+
+def _screen(domain: libvirt.virDomain, kind: ConsoleKind) -> int:
+    """A connection that libvirt makes for us within qemu: no address listens for another."""
+    index = graphics_index(domain.XMLDesc(), kind)
+    if index is None:
+        raise Conflict("The guest has no such screen")
+    try:
+        return int(domain.openGraphicsFD(index))
+    except libvirt.libvirtError as error:
+        if is_about(error, libvirt.VIR_ERR_INTERNAL_ERROR, libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_INVALID_ARG):
+            raise Conflict("The guest has no screen") from error
+        raise
+
+
+def _line(domain: libvirt.virDomain) -> int:
+    """Raw: the host's terminal driver must neither echo nor change a byte."""
+    device = serial_line(domain.XMLDesc())
+    if device is None or device.parent != Path("/dev/pts"):
+        raise Conflict("The guest has no serial line")
+    try:
+        descriptor = os.open(device, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise Conflict("The guest's serial line has just gone") from error
+    tty.setraw(descriptor)
+    return descriptor

@@ -37,6 +37,7 @@ MEANING: dict[int, type[PlatformError]] = {
 }
 # fmt: on
 
+FULL = "No space left on device"  # strerror(3), in whatever libvirt says of it
 _PATH = re.compile(r"(?<=')/[^']*(?=')|(?<=\")/[^\"]*(?=\")|(?<![^\s(=:])/[^\s'\",;:)]+")
 
 
@@ -52,6 +53,8 @@ def plain_errors(**facts: object) -> Iterator[None]:
 def plain(error: libvirt.libvirtError, **facts: object) -> PlatformError:
     kind = MEANING.get(error.get_error_code(), PlatformError)
     said = str(error.get_error_message())
+    if FULL in said:
+        return HostFailed(f"The disk of the host is full: {FULL.lower()}", said=said, **facts)
     return kind(without_paths(said), said=said, **facts)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from time import monotonic
@@ -13,15 +14,28 @@ from uuid import UUID
 import libvirt
 
 from common.errors import InvalidInput, PlatformError
-from services.compute.core.guests import Diagnosis, GuestFound, GuestSize, GuestSpec, PowerState
+from services.compute.core.consoles import ConsoleKind
+from services.compute.core.guests import (
+    BlankDisk,
+    Diagnosis,
+    GuestFound,
+    GuestSize,
+    GuestSpec,
+    PowerState,
+    Quiesce,
+    drive_of,
+)
+from services.compute.core.hardware import Hardware
 from services.compute.core.hypervisors import GuestWatcher, HostFacts
+from services.compute.core.images import ISO
 from services.compute.drivers.images.inspection import virtual_size
 from services.compute.drivers.libvirt.accounts import Accounts
 from services.compute.drivers.libvirt.connection import Connection
-from services.compute.drivers.libvirt.consoles import Consoles
+from services.compute.drivers.libvirt.consoles import Consoles, open_console
+from services.compute.drivers.libvirt.copies import Copies, source_of
 from services.compute.drivers.libvirt.diagnoses import diagnose
 from services.compute.drivers.libvirt.disks import RESCUE, Disks
-from services.compute.drivers.libvirt.domains import DomainPlan, Identity, domain_xml, read_images
+from services.compute.drivers.libvirt.domains import domain_xml, read_images
 from services.compute.drivers.libvirt.host import host_facts
 from services.compute.drivers.libvirt.levers import (
     crash,
@@ -39,14 +53,17 @@ from services.compute.drivers.libvirt.levers import (
 from services.compute.drivers.libvirt.machines import Machines
 from services.compute.drivers.libvirt.options import LibvirtOptions
 from services.compute.drivers.libvirt.owned import OwnDomains, power_state
+from services.compute.drivers.libvirt.placing import Placing
+from services.compute.drivers.libvirt.plans import DomainPlan, Identity, Processing, RootDisk, is_secure
+from services.compute.drivers.libvirt.rescuing import end_rescue, is_rescued, no_root, start_rescue
 from services.compute.drivers.libvirt.reshaping import (
+    blanks_of,
+    board_of,
     forget_way_back,
+    give_blanks,
     give_size,
     has_way_back,
     keep_way_back,
-    start_from,
-    start_from_own,
-    starts_from,
     take_way_back,
 )
 from services.compute.drivers.libvirt.storage import open_libvirt_state, prepare_storage
@@ -74,15 +91,19 @@ class LibvirtHypervisor:
         self._disks = Disks(options)
         self._domains = OwnDomains(options)
         self._machines = Machines(options)
+        self._placing = Placing(options, self._domains, self._machines)
         self._turns = Turns()
         self._sizes: dict[Path, int] = {}
         self._watching = Watching(self.state, self.guests)
         self._connection = Connection(options.uri, call_timeout_s=options.call_timeout_s, on_open=self._on_open)
+        self._copies = Copies(options, self._connection, self._domains)
 
     def facts(self) -> HostFacts:
-        return self._connection.call(
-            lambda connection: host_facts(connection, self.options, self._machines.machine(connection).virt_type)
-        )
+        def tell(connection: libvirt.virConnect) -> HostFacts:
+            machine, cells = self._machines.machine(connection), self._placing.cells(connection)
+            return host_facts(connection, self.options, machine, cells)
+
+        return self._connection.call(tell)
 
     def create(self, spec: GuestSpec, image: Path) -> PowerState:
         size_bytes = self._root_size(spec, image)
@@ -90,7 +111,9 @@ class LibvirtHypervisor:
 
         def define(connection: libvirt.virConnect) -> None:
             if self._domains.look(connection, server_id) is None:
-                connection.defineXML(domain_xml(self._plan(connection, spec, image.absolute(), size_bytes)))
+                with self._placing.place(connection, server_id, spec.hardware.processors) as processing:
+                    plan = self._plan(connection, spec, image.absolute(), size_bytes, processing)
+                    connection.defineXML(domain_xml(plan))
 
         with self._turns.of(server_id), self._watching.quiet(server_id):
             self._connection.call(define, server_id=server_id)
@@ -112,7 +135,10 @@ class LibvirtHypervisor:
         def change(connection: libvirt.virConnect) -> PowerState:
             domain = self._off(connection, server_id)
             keep_way_back(domain)
-            give_size(domain, size)
+            hardware = size.hardware or Hardware()
+            with self._placing.place(connection, server_id, hardware.processors) as processing:
+                give_blanks(domain, self._disks.have_blanks(server_id, size.disks))
+                give_size(domain, size, processing, hardware, self._refit_plan(connection, domain, size))
             self._disks.grow_root(connection, server_id, size.root_gib * GIB)
             return power_state(domain)
 
@@ -120,35 +146,37 @@ class LibvirtHypervisor:
             return self._connection.call(change, server_id=server_id)
 
     def keep_size(self, server_id: UUID) -> PowerState:
-        self._with(server_id, forget_way_back)
-        return self.state(server_id)
+        def change(domain: libvirt.virDomain) -> PowerState:
+            forget_way_back(domain)
+            self._disks.tidy_blanks(server_id, blanks_of(domain))
+            return power_state(domain)
 
-    def restore_size(self, server_id: UUID) -> PowerState:
+        return self._with(server_id, change)
+
+    def restore_size(self, server_id: UUID, disks: Sequence[BlankDisk]) -> PowerState:
         def change(connection: libvirt.virConnect) -> PowerState:
             domain = self._domains.find(connection, server_id)
             if has_way_back(domain):
                 take_way_back(self._off(connection, server_id))
+            blanks = self._disks.have_blanks(server_id, disks)
+            if blanks_of(domain) != list(blanks):  # swap, which no way back leads to
+                give_blanks(self._off(connection, server_id), blanks)
+            self._disks.tidy_blanks(server_id, blanks)
             return power_state(domain)
 
         with self._watching.quiet(server_id):
             return self._connection.call(change, server_id=server_id)
 
     def rescue(self, spec: GuestSpec, image: Path) -> PowerState:
-        size_bytes, server_id = self._root_size(spec, image), spec.server_id
-        path = self._disks.rescue_path(server_id)
+        size_bytes, server_id = 0 if _is_cdrom(spec) else self._root_size(spec, image), spec.server_id
+        kept = self._disks.description_path(server_id)
 
         def change(connection: libvirt.virConnect) -> None:
             domain = self._domains.find(connection, server_id)
-            if starts_from(domain, str(path)):
+            if is_rescued(domain, kept):
                 return
             domain = self._off(connection, server_id)
-            if spec.config_drive is not None:
-                self._disks.make_config_drive(server_id, spec.config_drive)
-            disk = self._disks.make_root(
-                connection, server_id, image=image.absolute(), image_format=spec.image.disk_format,
-                size_bytes=size_bytes, suffix=RESCUE,
-            )  # fmt: skip
-            start_from(domain, disk, is_labelled=self._machines.machine(connection).runs_qemu)
+            start_rescue(domain, kept, self._rescue_plan(connection, spec, image.absolute(), size_bytes))
 
         with self._watching.quiet(server_id):
             self._connection.call(change, server_id=server_id)
@@ -156,9 +184,9 @@ class LibvirtHypervisor:
 
     def unrescue(self, server_id: UUID) -> PowerState:
         def change(connection: libvirt.virConnect) -> PowerState:
-            domain, path = self._domains.find(connection, server_id), str(self._disks.rescue_path(server_id))
-            if starts_from(domain, path):
-                start_from_own(self._off(connection, server_id), path)
+            domain, kept = self._domains.find(connection, server_id), self._disks.description_path(server_id)
+            if kept.exists():
+                end_rescue(self._off(connection, server_id), kept)
             self._disks.remove_rescue(connection, server_id)
             return power_state(domain)
 
@@ -209,9 +237,19 @@ class LibvirtHypervisor:
             server_id=server_id,
         )
 
+    def copy_disk(self, server_id: UUID, image_id: UUID, *, quiesce: Quiesce, over: Event) -> Path:
+        return self._copies.make(server_id, image_id, quiesce=quiesce, over=over)
+
+    def drop_copies(self, server_id: UUID) -> None:
+        self._copies.drop(server_id)
+
+    def copied(self) -> set[UUID]:
+        return self._copies.owners()
+
     def destroy(self, server_id: UUID) -> None:
         with self._turns.of(server_id), self._watching.quiet(server_id):
             self._connection.call(lambda connection: self._remove(connection, server_id), server_id=server_id)
+            self._copies.drop(server_id)
             self._consoles.remove(server_id)
             self._accounts.release(server_id)
 
@@ -229,7 +267,7 @@ class LibvirtHypervisor:
 
     def leftovers(self) -> set[UUID]:
         def find(connection: libvirt.virConnect) -> set[UUID]:
-            with_files = self._disks.owners(connection) | self._consoles.owners()
+            with_files = self._disks.owners(connection) | self._consoles.owners() | self._copies.owners()
             return with_files - self._domains.every(connection).keys()  # asked last: files come before their guest
 
         return self._connection.call(find)
@@ -244,6 +282,9 @@ class LibvirtHypervisor:
     def console(self, server_id: UUID, *, max_bytes: int) -> bytes:  # NotFound
         self.state(server_id)
         return self._consoles.newest(server_id, max_bytes=max_bytes)
+
+    def open_console(self, server_id: UUID, kind: ConsoleKind) -> int:
+        return self._with(server_id, lambda domain: open_console(domain, kind))
 
     def watch(self, watcher: GuestWatcher) -> None:
         self._watching.start(watcher)
@@ -303,6 +344,8 @@ class LibvirtHypervisor:
 
     def _root_size(self, spec: GuestSpec, image: Path) -> int:
         """Bytes of the root disk: the flavor's, or the image's own size where the flavor says none."""
+        if spec.image.disk_format == ISO:
+            return spec.root_gib * GIB
         if image not in self._sizes:
             self._sizes[image] = virtual_size(image, spec.image.disk_format)  # a cached image never changes
         size_bytes, wanted = self._sizes[image], spec.root_gib * GIB
@@ -312,19 +355,74 @@ class LibvirtHypervisor:
             )
         return max(size_bytes, wanted)
 
-    def _plan(self, connection: libvirt.virConnect, spec: GuestSpec, image: Path, size_bytes: int) -> DomainPlan:
-        machine = self._machines.machine(connection)
+    def _plan(
+        self, connection: libvirt.virConnect, spec: GuestSpec, image: Path, size_bytes: int, processing: Processing
+    ) -> DomainPlan:
+        is_iso = spec.image.disk_format == ISO
         root = self._disks.make_root(
-            connection, spec.server_id, image=image, image_format=spec.image.disk_format, size_bytes=size_bytes
+            connection, spec.server_id, size_bytes=size_bytes,
+            image=None if is_iso else image, image_format=spec.image.disk_format,
+        )  # fmt: skip
+        blanks = self._disks.make_blanks(spec.server_id, spec.disks)
+        planned = self._planned(connection, spec, root, cdrom=image if is_iso else None)
+        return replace(planned, blanks=blanks, processing=processing)
+
+    def _refit_plan(
+        self, connection: libvirt.virConnect, domain: libvirt.virDomain, size: GuestSize
+    ) -> DomainPlan | None:
+        """Of a guest that stays on its board and has its disks already, with other hardware; None: it keeps what it has."""
+        if (hardware := size.hardware) is None:
+            return None
+        server_id = UUID(domain.UUIDString())
+        machine = replace(self._machines.machine(connection), board=board_of(domain))
+        source = source_of(domain)
+        return DomainPlan(
+            identity=Identity(self.options.cloud_id, self.options.host, server_id),
+            machine=machine,
+            vcpus=size.vcpus,
+            memory_mib=size.memory_mib,
+            hardware=hardware,
+            root=RootDisk(source.path, source.image, source.image_format),
+            config_drive=None,
+            console_log=self._consoles.path(server_id),
+            account=None,
+            blanks=tuple(blanks_of(domain)),
+            nvram=self._disks.nvram_path(server_id, is_secure=is_secure(hardware, machine)),
         )
-        drive = spec.config_drive
+
+    def _rescue_plan(self, connection: libvirt.virConnect, spec: GuestSpec, image: Path, size_bytes: int) -> DomainPlan:
+        """Its root is the disk that the guest is rescued from; a CD-ROM is no disk of the guest's."""
+        if spec.image.disk_format == ISO:
+            return self._planned(connection, spec, no_root(), cdrom=image)
+        root = self._disks.make_root(
+            connection,
+            spec.server_id,
+            size_bytes=size_bytes,
+            image=image,
+            image_format=spec.image.disk_format,
+            suffix=RESCUE,
+        )
+        return self._planned(connection, spec, root, cdrom=None)
+
+    def _planned(
+        self, connection: libvirt.virConnect, spec: GuestSpec, root: RootDisk, *, cdrom: Path | None
+    ) -> DomainPlan:
+        machine = self._machines.of_board(connection, spec.hardware.board)
+        drive = drive_of(spec)
         return DomainPlan(
             identity=Identity.of(spec, cloud_id=self.options.cloud_id, host=self.options.host),
             machine=machine,
             vcpus=spec.vcpus,
             memory_mib=spec.memory_mib,
+            hardware=spec.hardware,
             root=root,
             config_drive=None if drive is None else self._disks.make_config_drive(spec.server_id, drive),
             console_log=self._consoles.path(spec.server_id),
             account=self._accounts.claim(spec.server_id) if machine.runs_qemu else None,
+            nvram=self._disks.nvram_path(spec.server_id, is_secure=is_secure(spec.hardware, machine)),
+            cdrom=cdrom,
         )
+
+
+def _is_cdrom(spec: GuestSpec) -> bool:
+    return spec.image.disk_format == ISO

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import libvirt
 
-from common.errors import Conflict, Unavailable
+from common.errors import Conflict, Silent, Unavailable
 from services.compute.core.guests import PowerState
 from services.compute.drivers.libvirt.errors import ignoring, is_about
 from services.compute.drivers.libvirt.owned import power_state
@@ -78,12 +78,14 @@ def crash(domain: libvirt.virDomain) -> None:
 
 
 def set_password(domain: libvirt.virDomain, user: str, password: str) -> None:
-    """Conflict if no agent answers, or it says no."""
+    """Silent if no agent answers, as long as the guest starts; Conflict if it says no."""
     try:
         domain.setUserPassword(user, password, 0)
     except libvirt.libvirtError as error:
         if is_about(error, libvirt.VIR_ERR_NO_DOMAIN):
             raise
+        if is_about(error, libvirt.VIR_ERR_AGENT_UNRESPONSIVE):
+            raise Silent("The guest's agent does not answer", said=error.get_error_message()) from error
         raise Conflict("The guest's agent does not set passwords", said=error.get_error_message()) from error
 
 

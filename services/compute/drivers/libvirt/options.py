@@ -12,9 +12,16 @@ class LibvirtOptions:
     host: str  # this host's name; with `cloud_id` it says which guests are ours
     address: str
     cloud_id: str  # UUID text; several clouds may share one libvirtd
-    storage: Path  # disks, console logs and what is remembered about the host
+    storage: Path  # disks and copies of them, console logs and what is remembered about the host
     virt_type: str = "auto"  # "auto", "kvm" or "qemu"
+    screens: tuple[str, ...] = ("vnc", "spice")  # what new guests get of these, if qemu has it
     memory_reserved_mib: int = 512  # kept for the host itself
+    config_drive_format: str = "iso9660"  # or "vfat"
+    cpu_mode: str = "auto"  # which processor guests see: see AgentSettings
+    cpu_models: tuple[str, ...] = ()  # of mode "custom", the one that is liked best first
+    cpu_flags: tuple[str, ...] = ()  # features with or without: "pcid", "-vmx"
+    dedicated_cpus: frozenset[int] = frozenset()  # of the host, for guests that have processors of their own
+    shared_cpus: frozenset[int] | None = None  # for all others; None: all there are
     call_timeout_s: float = 60
     # Guests run under accounts of their own, from a range that no distribution, container or systemd hands out.
     first_uid: int = 0x70000000
@@ -30,6 +37,10 @@ class LibvirtOptions:
     @property
     def disks(self) -> Path:
         return self.storage / "disks"
+
+    @property
+    def copies(self) -> Path:
+        return self.storage / "copies"
 
     @property
     def consoles(self) -> Path:

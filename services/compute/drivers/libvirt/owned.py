@@ -8,9 +8,10 @@ import libvirt
 
 from common.errors import NotFound
 from services.compute.core.guests import PowerState
-from services.compute.drivers.libvirt.domains import NAMESPACE, Identity, read_identity
+from services.compute.drivers.libvirt.domains import NAMESPACE, read_identity
 from services.compute.drivers.libvirt.errors import is_about
 from services.compute.drivers.libvirt.options import LibvirtOptions
+from services.compute.drivers.libvirt.plans import Identity
 
 # fmt: off
 POWER = {

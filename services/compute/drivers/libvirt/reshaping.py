@@ -1,25 +1,38 @@
-"""Change what a guest that is off is made of: its size, and the disk that it starts from.
+"""Change the size of a guest that is off, and with it the hardware that its flavor asks for.
 
 Before a resize libvirt takes a snapshot of the guest: its description, and within its qcow2 disk the contents and size of
-then.  That costs nothing, and reverting to it is exact, however the disk grew or was written to meanwhile.
+then.  That costs nothing, and reverting to it is exact, however the disk grew or was written to meanwhile.  Swap is no part
+of it: it has nothing to keep, and libvirt takes no snapshot of a guest whose disks are not all qcow2.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
 import libvirt
 from lxml import etree
 
-from services.compute.core.guests import GuestSize
-from services.compute.drivers.libvirt.domains import NAMESPACE, RootDisk, parse, root_disk
+from services.compute.core.guests import DiskKind, GuestSize
+from services.compute.core.hardware import Hardware
+from services.compute.drivers.libvirt.blank_devices import blank_disk, blank_names
+from services.compute.drivers.libvirt.blank_disks import BlankFile
+from services.compute.drivers.libvirt.domains import NAMESPACE
+from services.compute.drivers.libvirt.elements import parse, xml_text
 from services.compute.drivers.libvirt.errors import ignoring, is_about
+from services.compute.drivers.libvirt.plans import DomainPlan, Processing
+from services.compute.drivers.libvirt.processors import add_limits, add_processors
+from services.compute.drivers.libvirt.refitting import refit
 
 SNAPSHOT = "before-resize"
 WHOLE = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
-ROOT, SECOND = "vda", "vdb"
 
 
 def keep_way_back(domain: libvirt.virDomain) -> None:
+    """Swap is taken away for it."""
     if _snapshot(domain) is None:
+        give_blanks(domain, [blank for blank in blanks_of(domain) if blank.kind is DiskKind.EPHEMERAL])
         domain.snapshotCreateXML(f"<domainsnapshot><name>{SNAPSHOT}</name></domainsnapshot>", 0)
 
 
@@ -41,45 +54,59 @@ def forget_way_back(domain: libvirt.virDomain) -> None:
             snapshot.delete(0)
 
 
-def give_size(domain: libvirt.virDomain, size: GuestSize) -> None:
+def give_size(
+    domain: libvirt.virDomain, size: GuestSize, processing: Processing, hardware: Hardware, plan: DomainPlan | None
+) -> None:
+    """`plan`: with the board and devices of this one."""
     description = parse(domain.XMLDesc(WHOLE))
-    for tag in ("memory", "currentMemory"):
-        if (element := description.find(tag)) is not None:
-            element.text, element.attrib["unit"] = str(size.memory_mib), "MiB"
-    if (vcpus := description.find("vcpu")) is not None:
-        vcpus.text = str(size.vcpus)
-        vcpus.attrib.pop("current", "")
+    add_processors(description, processing, hardware, vcpus=size.vcpus, memory_mib=size.memory_mib)
+    if plan is not None:
+        refit(description, plan)
+    add_limits(description, hardware)
     if (flavor := description.find(f"metadata/{{{NAMESPACE}}}guest/{{{NAMESPACE}}}flavor")) is not None:
-        flavor.text = size.flavor
+        flavor.text = xml_text(size.flavor)
     _define(domain, description)
 
 
-def starts_from(domain: libvirt.virDomain, file: str) -> bool:
-    """Whether its first disk is that file."""
-    first = _disk(parse(domain.XMLDesc(WHOLE)), ROOT)
-    return first is not None and _file(first) == file
-
-
-def start_from(domain: libvirt.virDomain, rescue: RootDisk, *, is_labelled: bool) -> None:
-    """Put the rescue disk first; the guest's own becomes the second."""
+def give_blanks(domain: libvirt.virDomain, blanks: Sequence[BlankFile]) -> None:
+    """Have these disks besides its root, and no others of their kind: where one was, the new one takes its place."""
     description = parse(domain.XMLDesc(WHOLE))
-    devices = description.find("devices")
-    own = _disk(description, ROOT)
-    if devices is None or own is None:
+    if (devices := description.find("devices")) is None or blanks_of(domain) == list(blanks):
         return
-    _place(own, SECOND, order="2")
-    root_disk(devices, rescue, serial="rescue", is_labelled=is_labelled)
+    bus = _root_bus(description)
+    had = {_name(disk): disk for disk in description.iterfind("devices/disk") if _is_blank(disk)}
+    wanted = dict(zip(blank_names(blanks, bus), blanks, strict=True))
+    for name, disk in had.items():
+        if name not in wanted:
+            devices.remove(disk)
+    for name, blank in wanted.items():
+        disk = blank_disk(devices, blank, name, bus=bus)
+        if name in had:
+            _take_place(disk, had[name])
     _define(domain, description)
 
 
-def start_from_own(domain: libvirt.virDomain, rescue_file: str) -> None:
-    description = parse(domain.XMLDesc(WHOLE))
-    devices, rescue, own = description.find("devices"), _disk(description, ROOT), _disk(description, SECOND)
-    if devices is None or rescue is None or own is None or _file(rescue) != rescue_file:
-        return
-    devices.remove(rescue)
-    _place(own, ROOT, order="1")
-    _define(domain, description)
+def _root_bus(description: etree._Element) -> str:
+    target = description.find("devices/disk/boot[@order='1']/../target")
+    return "virtio" if target is None else target.get("bus", "virtio")
+
+
+def blanks_of(domain: libvirt.virDomain) -> list[BlankFile]:
+    """What it has of them now."""
+    disks = parse(domain.XMLDesc(WHOLE)).iterfind("devices/disk")
+    return [_blank(disk, file) for disk in disks if _is_blank(disk) and (file := _file(disk))]
+
+
+def _blank(disk: etree._Element, file: str) -> BlankFile:
+    label, target = disk.findtext("serial", ""), disk.find("target")
+    kind = DiskKind.SWAP if label == "swap" else DiskKind.EPHEMERAL
+    return BlankFile(Path(file), label, kind, None if target is None else target.get("bus"))
+
+
+def board_of(domain: libvirt.virDomain) -> str:
+    """The machine type that it was made with, and stays with."""
+    kind = parse(domain.XMLDesc(WHOLE)).find("os/type")
+    return "" if kind is None else kind.get("machine", "")
 
 
 def _snapshot(domain: libvirt.virDomain) -> libvirt.virDomainSnapshot | None:
@@ -95,19 +122,24 @@ def _define(domain: libvirt.virDomain, description: etree._Element) -> None:
     domain.connect().defineXML(etree.tostring(description, encoding="unicode"))
 
 
-def _disk(description: etree._Element, name: str) -> etree._Element | None:
-    return next(
-        (disk for disk in description.iterfind("devices/disk") if disk.find(f"target[@dev='{name}']") is not None), None
-    )
-
-
 def _file(disk: etree._Element) -> str | None:
     source = disk.find("source")
     return None if source is None else source.get("file")
 
 
-def _place(disk: etree._Element, name: str, *, order: str) -> None:
-    if (target := disk.find("target")) is not None:
-        target.attrib["dev"] = name
-    if (boot := disk.find("boot")) is not None:
-        boot.attrib["order"] = order
+def _name(disk: etree._Element) -> str:
+    target = disk.find("target")
+    return "" if target is None else target.get("dev", "")
+
+
+def _is_blank(disk: etree._Element) -> bool:
+    return bool(re.fullmatch(r"swap|ephemeral\d+", disk.findtext("serial", "")))
+
+
+def _take_place(disk: etree._Element, of: etree._Element) -> None:
+    """So that the guest finds it where the other one was."""
+    for address in disk.findall("address"):
+        disk.remove(address)
+    disk.extend(of.iterfind("address"))
+    if (parent := of.getparent()) is not None:
+        parent.replace(of, disk)

@@ -39,7 +39,7 @@ def check_storage(path: Path) -> None:
 def prepare_storage(options: LibvirtOptions) -> None:
     check_storage(options.storage.absolute())
     options.storage.mkdir(mode=0o711, parents=True, exist_ok=True)
-    for directory, mode in ((options.disks, 0o711), (options.consoles, 0o700)):
+    for directory, mode in ((options.disks, 0o711), (options.copies, 0o711), (options.consoles, 0o700)):
         directory.mkdir(mode=mode, exist_ok=True)
         directory.chmod(mode)
 

@@ -3,7 +3,8 @@
     python -m services.image.drivers.inspect.child IDLE_S
 
 It loads the inspectors once, then forks for every image: the fork opens one file, gives up its rights, its time and its
-memory beyond small bounds, and prints what it found.  One JSON line in, one out; it ends when idle or when its parent is gone.
+memory beyond small bounds, and every system call that could open, connect to or start anything; then it prints what it
+found.  One JSON line in, one out; it ends when idle or when its parent is gone.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ import select
 import signal
 import sys
 import time
+from functools import partial
 from typing import Any
+
+from services.image.drivers.confine.syscalls import only_compute
 
 MEMORY_BYTES = 1 << 30
 CPU_S = 30
@@ -32,7 +36,9 @@ def main(idle_s: float) -> None:
         line = _line()
         if not line:
             return
-        sys.stdout.write(_inspected_apart(json.loads(line)["path"], looking.look) + "\n")
+        asked = json.loads(line)
+        look = partial(looking.look, container=asked.get("container"))
+        sys.stdout.write(_inspected_apart(asked["path"], look) + "\n")
         sys.stdout.flush()
 
 
@@ -78,6 +84,7 @@ def _wait(reading: int) -> str | None:
 
 def _bounded(path: str, look: Any) -> dict[str, Any]:
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    size = os.fstat(file).st_size
     if os.geteuid() == 0:
         os.setgroups([])
         os.setgid(NOBODY)
@@ -92,7 +99,8 @@ def _bounded(path: str, look: Any) -> dict[str, Any]:
         (resource.RLIMIT_NOFILE, file + 1),  # no further file, no socket
     ):
         resource.setrlimit(what, (most, most))
-    found: dict[str, Any] = look(file, os.fstat(file).st_size)
+    only_compute()
+    found: dict[str, Any] = look(file, size)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import subprocess
 import sys
@@ -31,19 +32,33 @@ class _Answer(BaseModel):
 class Inspector:
     """Thread-safe; at most `AT_ONCE` images are looked into at a time, the others wait."""
 
-    def __init__(self, *, idle_s: float) -> None:
-        self._idle_s = idle_s
+    def __init__(self, *, idle_s: float, within: tuple[str, ...] = ()) -> None:
+        """`within` is a command that the processes are started by, for those who watch them."""
+        self._command = (*within, *CHILD, str(idle_s))
         self._idle: list[subprocess.Popen[bytes]] = []
         self._lock, self._room = threading.Lock(), threading.Semaphore(AT_ONCE)
 
-    def inspect(self, path: Path) -> Finding:
-        """What the file is.  Unavailable if the inspecting process can't be run"""
+    def inspect(self, path: Path, container: str | None = None) -> Finding:
+        """What the file is, and what is in it if it is such an archive.  Unavailable if no process can be run"""
         with self._room:
-            for _ in range(2):  # one that waits for work may just have ended
+            for _ in range(AT_ONCE + 2):  # all that wait for work may just be ending
                 with self._process() as process:
-                    if (found := _ask(process, path)) is not None:
+                    if (found := _ask(process, path, container)) is not None:
                         return found
-        raise Unavailable("Images cannot be inspected just now")
+        raise _cannot("each ended without an answer")
+
+    def wake(self) -> None:
+        """Have a process ready for an image that is on its way: its start takes longer than most inspections.
+
+        If the machine has no room for one just now, it may have when the image is here.
+        """
+        with self._lock:
+            ended = [process for process in self._idle if process.poll() is not None]
+            self._idle = [process for process in self._idle if process not in ended]
+            with suppress(Unavailable):
+                self._idle = self._idle or [self._start()]
+        for process in ended:
+            _end(process)
 
     def close(self) -> None:
         """End those that wait for work."""
@@ -60,7 +75,11 @@ class Inspector:
             if process is not None:
                 _end(process)
             process = self._start()
-        yield process
+        try:
+            yield process
+        except BaseException:
+            _end(process)  # it may be about to answer what nobody waits for any more
+            raise
         if process.poll() is None:
             with self._lock:
                 self._idle.append(process)
@@ -68,25 +87,36 @@ class Inspector:
             _end(process)
 
     def _start(self) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            (*CHILD, str(self._idle_s)),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={},
-            cwd="/",
-        )
-        threading.Thread(
-            target=process.wait, name="inspector burial", daemon=True
-        ).start()  # it ends by itself when idle
+        """Unavailable if the machine has no memory, processes or files left for one"""
+        try:
+            process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={},
+                cwd="/",
+            )
+        except OSError as error:
+            raise _cannot(errno.errorcode.get(error.errno or 0, "unknown")) from error
+        try:  # it ends by itself when idle
+            threading.Thread(target=process.wait, name="inspector burial", daemon=True).start()
+        except RuntimeError as error:
+            _end(process)
+            raise _cannot("no thread") from error
         return process
 
 
-def _ask(process: subprocess.Popen[bytes], path: Path) -> Finding | None:
+def _cannot(why: str) -> Unavailable:
+    log.warning("no process to inspect images with", extra={"why": why})
+    return Unavailable("Images cannot be inspected just now", why=why)
+
+
+def _ask(process: subprocess.Popen[bytes], path: Path, container: str | None) -> Finding | None:
     """None if the process ended without an answer."""
     assert process.stdin and process.stdout
     try:
-        process.stdin.write(orjson.dumps({"path": str(path)}) + b"\n")
+        process.stdin.write(orjson.dumps({"path": str(path), "container": container}) + b"\n")
         process.stdin.flush()
         answer = _Answer.model_validate_json(process.stdout.readline())
     except (OSError, ValidationError) as error:

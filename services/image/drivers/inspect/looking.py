@@ -14,6 +14,8 @@ from typing import Any
 
 from oslo_utils.imageutils import format_inspector as oslo
 
+from services.image.drivers.inspect.archives import ARCHIVES, Part, Refused
+
 logging.disable(logging.CRITICAL)  # the reasons travel in the answer; the lines would hold what strangers wrote
 
 PIECE_BYTES = 1 << 20
@@ -32,21 +34,55 @@ WORDING = {  # oslo's check -> the sentence's end after "it"
 HARMLESS = {"mbr", "null", "passphrase"}  # partition tables point to nothing outside
 
 
-def look(file: int, size: int) -> dict[str, Any]:
-    """Formats, virtual size and problems of the open file."""
+def look(file: int, size: int, container: str | None = None) -> dict[str, Any]:
+    """Formats, virtual size and problems of the open file; `container` is what it is said to be wrapped in."""
+    formats, virtual_size, problems = _looked(file, 0, size)
+    if formats == ["raw"] and container in ARCHIVES:
+        formats, virtual_size, problems = _look_inside(str(container), file, size)
+    return {"formats": formats, "virtual_size": virtual_size, "problems": problems}
+
+
+def _look_inside(container: str, file: int, size: int) -> tuple[list[str], int, list[str]]:
+    """The same of an archive."""
+
+    def inspected(part: Part) -> tuple[list[str], int, list[str]]:
+        return _looked(file, part.at, part.size)
+
+    try:
+        return [container], ARCHIVES[container](file, size, inspected), []
+    except Refused as refused:
+        return [container], 0, [str(refused)]
+
+
+def _looked(file: int, at: int, size: int) -> tuple[list[str], int, list[str]]:
+    """The same of the bytes from `at` on."""
     if size == 0:
-        return {"formats": ["raw"], "virtual_size": 0, "problems": []}
-    wrapper = oslo.InspectWrapper(os.fdopen(os.dup2(file, 0), "rb", buffering=0, closefd=False))
+        return ["raw"], 0, []
+    section = Section(file, at, size)
+    wrapper = oslo.InspectWrapper(section)
     while wrapper.formats is None and wrapper.read(PIECE_BYTES):
         pass
     wrapper.close()
     matches = wrapper.formats or []
-    problems = [problem for one in matches for problem in (*_unsafe(one), *_more(one, file, size))]
-    return {
-        "formats": sorted(str(one) for one in matches),
-        "virtual_size": _virtual_size(matches, size, problems),
-        "problems": list(dict.fromkeys(problems)),
-    }
+    problems = [problem for one in matches for problem in (*_unsafe(one), *_more(one, section, size))]
+    virtual_size = _virtual_size(matches, size, problems)
+    return sorted(str(one) for one in matches), virtual_size, list(dict.fromkeys(problems))
+
+
+class Section:
+    """Some of a file's bytes, as a file of their own."""
+
+    def __init__(self, file: int, at: int, size: int) -> None:
+        self._file, self._at, self._size, self._read = file, at, size, 0
+
+    def read(self, size: int) -> bytes:
+        piece = self.pread(size, self._read)
+        self._read += len(piece)
+        return piece
+
+    def pread(self, size: int, at: int) -> bytes:
+        """Fewer than `size` only at the end."""
+        return os.pread(self._file, max(min(size, self._size - at), 0), self._at + at)
 
 
 def _unsafe(one: Any) -> Iterator[str]:
@@ -72,7 +108,7 @@ def _virtual_size(matches: list[Any], size: int, problems: list[str]) -> int:
     return found
 
 
-def _more(one: Any, file: int, size: int) -> Iterator[str]:
+def _more(one: Any, file: Section, size: int) -> Iterator[str]:
     check = MORE.get(str(one))
     if check is not None:
         try:
@@ -91,8 +127,8 @@ MAX_SNAPSHOTS = 65536
 LARGEST_QCOW2 = 1 << 61
 
 
-def _qcow2(_: Any, file: int, size: int) -> Iterator[str]:
-    head = os.pread(file, 512, 0)
+def _qcow2(_: Any, file: Section, size: int) -> Iterator[str]:
+    head = file.pread(512, 0)
     _, version, backing_at, backing_length, cluster_bits, virtual, _, *tables = QCOW2.unpack_from(head)
     l1_entries, l1_at, refcounts_at, refcount_clusters, snapshots, snapshots_at = tables
     if backing_at or backing_length:
@@ -113,7 +149,7 @@ def _qcow2(_: Any, file: int, size: int) -> Iterator[str]:
         yield from _qcow2_v3(file, head, 1 << cluster_bits)
 
 
-def _qcow2_v3(file: int, head: bytes, cluster: int) -> Iterator[str]:
+def _qcow2_v3(file: Section, head: bytes, cluster: int) -> Iterator[str]:
     incompatible, _, _, refcount_order, header_length = QCOW2_V3.unpack_from(head, QCOW2.size)
     if incompatible & 0b100:
         yield "has an external data file"
@@ -122,7 +158,7 @@ def _qcow2_v3(file: int, head: bytes, cluster: int) -> Iterator[str]:
     if not 104 <= header_length <= cluster:
         yield "is damaged: its header has an impossible length"
         return
-    if EXTERNAL_DATA_FILE in _extensions(os.pread(file, cluster, 0), header_length):
+    if EXTERNAL_DATA_FILE in _extensions(file.pread(cluster, 0), header_length):
         yield "has an external data file"
 
 
@@ -136,8 +172,8 @@ def _extensions(head: bytes, at: int) -> Iterator[int]:
         at += 8 + (length + 7) // 8 * 8
 
 
-def _vmdk(one: Any, file: int, size: int) -> Iterator[str]:
-    if os.pread(file, 4, 0) != b"KDMV":
+def _vmdk(one: Any, file: Section, size: int) -> Iterator[str]:
+    if file.pread(4, 0) != b"KDMV":
         yield "is a VMDK descriptor without the disk's bytes"
     for line in (one.desc_text or "").splitlines():
         name, _, value = (part.strip() for part in line.partition("="))
@@ -145,14 +181,14 @@ def _vmdk(one: Any, file: int, size: int) -> Iterator[str]:
             yield "has a backing file"
 
 
-def _vdi(one: Any, file: int, size: int) -> Iterator[str]:
-    (kind,) = struct.unpack("<I", os.pread(file, 4, 0x4C))
+def _vdi(one: Any, file: Section, size: int) -> Iterator[str]:
+    (kind,) = struct.unpack("<I", file.pread(4, 0x4C))
     if kind not in (1, 2):  # dynamic, static; all others depend on a parent
         yield "has a backing file"
 
 
-def _vhd(one: Any, file: int, size: int) -> Iterator[str]:
-    (kind,) = struct.unpack(">I", os.pread(file, 4, 60))
+def _vhd(one: Any, file: Section, size: int) -> Iterator[str]:
+    (kind,) = struct.unpack(">I", file.pread(4, 60))
     if kind not in (2, 3):  # fixed, dynamic; 4 is differencing
         yield "has a backing file"
 
@@ -160,14 +196,14 @@ def _vhd(one: Any, file: int, size: int) -> Iterator[str]:
 VHDX_PARENT_LOCATOR = bytes.fromhex("2d5fd3a80bb34d45abf7d3d84834ab0c")
 
 
-def _vhdx(one: Any, file: int, size: int) -> Iterator[str]:
+def _vhdx(one: Any, file: Section, size: int) -> Iterator[str]:
     if not one.has_region("metadata"):
         yield "is damaged: its vhdx header cannot be read"
     elif VHDX_PARENT_LOCATOR in bytes(one.region("metadata").data):
         yield "has a backing file"
 
 
-MORE: dict[str, Callable[[Any, int, int], Iterator[str]]] = {
+MORE: dict[str, Callable[[Any, Section, int], Iterator[str]]] = {
     "qcow2": _qcow2,
     "vmdk": _vmdk,
     "vdi": _vdi,

@@ -9,27 +9,30 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
 from common.errors import NotFound, PlatformError, TooLarge, Unavailable
+from services.image.drivers.store.store import FULL, Keep, Living, broken, missing
+
+READ_BYTES = 1 << 20
+COPY_STEP_BYTES = 64 << 20
 
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """The kernel's error numbers end here; no path of ours reaches a caller."""
+    """The kernel's error numbers end here; no path of ours reaches a caller or the log."""
     try:
         yield
     except FileNotFoundError as error:
-        raise NotFound("The image's bytes are not in the store", path=str(error.filename)) from error
+        raise missing() from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise TooLarge("Image storage media is full: the image does not fit into the store") from error
-        raise Unavailable("The image store does not work", cause=str(error)) from error
+            raise TooLarge(FULL) from error
+        raise broken(errno.errorcode.get(error.errno or 0, "unknown")) from None  # its cause would log the path
 
 
 class Arrival:
@@ -38,11 +41,24 @@ class Arrival:
     `write` and `add_md5` take the same pieces in the same order, and may run on two threads at once.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, is_new: bool = True) -> None:
         self.path, self.size = path, 0
         self._sha512, self._md5 = hashlib.sha512(), hashlib.md5(usedforsecurity=False)
-        with plain_errors():
-            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        made = os.O_CREAT | os.O_EXCL if is_new else os.O_APPEND
+        try:
+            with plain_errors():
+                self._file = os.open(path, os.O_WRONLY | os.O_CLOEXEC | made, 0o600)
+                if not is_new:
+                    self._read_again()
+        except NotFound as error:
+            raise (broken("ENOENT") if is_new else error) from None  # it is the directory that is gone; not for the log
+
+    def _read_again(self) -> None:
+        with self.path.open("rb") as file:
+            while piece := file.read(READ_BYTES):
+                self._sha512.update(piece)
+                self._md5.update(piece)
+                self.size += len(piece)
 
     def write(self, piece: bytes) -> None:
         """TooLarge when the disk is full"""
@@ -72,8 +88,29 @@ class Arrival:
             self._file = -1
 
 
+class FileReading:
+    """Owns the file descriptor."""
+
+    def __init__(self, file: int, first: int) -> None:
+        self._file, self._offset = file, first
+
+    def piece(self, size: int) -> bytes:
+        with plain_errors():
+            piece = os.pread(self._file, size, self._offset)
+        if not piece:
+            raise PlatformError("The image's bytes end too early", offset=self._offset)
+        self._offset += len(piece)
+        return piece
+
+    def close(self) -> None:
+        os.close(self._file)
+
+
 class FileStore:
     """Thread-safe; several processes may share the directory."""
+
+    kind = "file"
+    keeps_at_once = True
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory.absolute()
@@ -84,24 +121,36 @@ class FileStore:
 
     def arrival(self, upload_id: UUID) -> Arrival:
         """Room for the bytes of a new upload."""
-        return Arrival(self._arriving / str(upload_id))
+        return Arrival(self.arrival_path(upload_id))
 
-    def keep(self, path: Path, image_id: UUID) -> None:
-        """The bytes at `path`, which is of this store, are the image's from now on; never to be written again."""
+    def arrival_path(self, upload_id: UUID) -> Path:
+        return self._arriving / str(upload_id)
+
+    def reopened(self, upload_id: UUID) -> Arrival:
+        """The bytes of an upload that goes on, read once more for their hashes; a new one has none."""
+        path = self._arriving / str(upload_id)
+        return Arrival(path, is_new=not path.exists())
+
+    def arrived_bytes(self, upload_id: UUID) -> int:
+        """How many bytes of this upload are here."""
+        try:
+            return (self._arriving / str(upload_id)).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def bring(self, source: Path, image_id: UUID, upload_id: UUID, *, given: bool, heard: Callable[[], None]) -> Keep:
+        """A given file on the same file system is taken itself, any other copied and on the disk before this returns."""
+        arrived = self._arriving / str(upload_id)
         with plain_errors():
-            path.chmod(0o444)
+            if not (given and source.stat().st_dev == self._arriving.stat().st_dev):
+                source = _copy(source, arrived, heard)
+        return lambda: self._keep(source, image_id)
+
+    def _keep(self, path: Path, image_id: UUID) -> None:
+        with plain_errors():
+            path.chmod(0o444)  # never to be written again
             path.rename(self.path(image_id))
             _sync(self.directory)
-
-    def copied(self, source: Path, upload_id: UUID) -> Path:
-        """A copy of a file of elsewhere, on the disk, for `keep`; again, it begins anew."""
-        path = self._arriving / str(upload_id)
-        with plain_errors():
-            path.unlink(missing_ok=True)
-            shutil.copyfile(source, path)
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-        return path
 
     def holds(self, image_id: UUID) -> bool:
         return self.path(image_id).exists()
@@ -127,10 +176,16 @@ class FileStore:
     def path(self, image_id: UUID) -> Path:
         return self.directory / str(image_id)
 
-    def open(self, image_id: UUID) -> int:
-        """A file descriptor for reading.  NotFound"""
+    def local(self, image_id: UUID) -> Path | None:
+        return self.path(image_id) if self.holds(image_id) else None
+
+    def url(self, image_id: UUID) -> str:
+        return self.path(image_id).as_uri()
+
+    def open(self, image_id: UUID, first: int, end: int) -> FileReading:
+        """NotFound"""
         with plain_errors():
-            return os.open(self.path(image_id), os.O_RDONLY | os.O_CLOEXEC)
+            return FileReading(os.open(self.path(image_id), os.O_RDONLY | os.O_CLOEXEC), first)
 
     def remove(self, image_id: UUID) -> None:
         """Twice is once."""
@@ -142,13 +197,20 @@ class FileStore:
         with plain_errors():
             (self._arriving / str(upload_id)).unlink(missing_ok=True)
 
-    def images(self, *, older_than_s: float) -> list[UUID]:
-        """Ids that have bytes here, and had them that long."""
-        return _ids(self.directory, older_than_s)
+    def sweep(self, living: Living, *, older_than_s: float) -> int:
+        """The staging area is the owner's of it to sweep: see `staged`."""
+        uploads, images = _ids(self._arriving, 0), _ids(self.directory, older_than_s)
+        orphans = set(uploads) - living.uploads(uploads)
+        strangers = set(images) - living.images(images)
+        for upload_id in orphans:
+            self.discard(upload_id)
+        for image_id in strangers:
+            self.remove(image_id)
+        return len(orphans) + len(strangers)
 
-    def uploads(self) -> list[UUID]:
-        """Ids of all arrivals, dead ones too."""
-        return _ids(self._arriving, 0)
+    def images(self) -> list[UUID]:
+        """Ids that have bytes here."""
+        return _ids(self.directory, 0)
 
     def probe(self) -> None:
         """Unavailable unless bytes can be stored."""
@@ -156,13 +218,24 @@ class FileStore:
             raise Unavailable("The image store cannot be written")
 
 
-def read_piece(file: int, offset: int, size: int) -> bytes:
-    """At most `size` bytes; fewer only at the end.  PlatformError if the file is shorter than it was"""
-    with plain_errors():
-        piece = os.pread(file, size, offset)
-    if not piece:
-        raise PlatformError("The image's bytes end too early", offset=offset)
-    return piece
+def _copy(source: Path, target: Path, heard: Callable[[], None]) -> Path:
+    """On the disk when this returns; the kernel moves the bytes, by sharing blocks where the file system can."""
+    target.unlink(missing_ok=True)
+    with source.open("rb") as given, target.open("xb") as copy:
+        while _move_some(given.fileno(), copy.fileno()):
+            heard()
+        os.fsync(copy.fileno())
+    return target
+
+
+def _move_some(source: int, target: int) -> int:
+    """How many bytes more were copied; 0 at the end."""
+    try:
+        return os.copy_file_range(source, target, COPY_STEP_BYTES)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EOPNOTSUPP, errno.EINVAL):
+            raise
+        return os.sendfile(target, source, None, COPY_STEP_BYTES)  # between file systems of two kinds
 
 
 def _ids(directory: Path, older_than_s: float) -> list[UUID]:

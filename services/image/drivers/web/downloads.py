@@ -6,10 +6,12 @@ The connection goes to the very address that was checked; the name only serves t
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urljoin
 
 import httpx
@@ -39,26 +41,31 @@ class WebDownloads:
 
     def pieces(self, uri: str) -> Iterator[bytes]:
         """The bytes there.  InvalidInput, DownloadFailed, TooLarge"""
-        ends = time.monotonic() + self.most_s
-        with self._answer(uri) as answer:
-            if int(answer.headers.get("content-length") or 0) > self.most_bytes:
-                raise TooLarge(f"An image may have {self.most_bytes} bytes at most")
-            taken = 0
-            for piece in answer.iter_raw(PIECE_BYTES):
-                taken += len(piece)
-                if taken > self.most_bytes:
-                    raise TooLarge(f"An image may have {self.most_bytes} bytes at most")
-                if time.monotonic() > ends:
-                    raise DownloadFailed("The download took too long")
-                yield piece
+        with closing(_Deadline(self.most_s)) as deadline, self._answer(uri, deadline) as answer:
+            self._must_fit(int(answer.headers.get("content-length") or 0))
+            taken, held, waiting = 0, [], 0
+            for chunk in answer.iter_raw():  # as they come: waiting for more would hide how slow they are
+                held.append(chunk)
+                taken, waiting = taken + len(chunk), waiting + len(chunk)
+                self._must_fit(taken)
+                deadline.must_be_ahead()
+                if waiting >= PIECE_BYTES:
+                    yield b"".join(held)
+                    held, waiting = [], 0
+            deadline.must_be_ahead()  # a connection that was cut off looks like the end, too
+            yield b"".join(held)
+
+    def _must_fit(self, size: int) -> None:
+        if size > self.most_bytes:
+            raise TooLarge(f"An image may have {self.most_bytes} bytes at most")
 
     @contextmanager
-    def _answer(self, uri: str) -> Iterator[httpx.Response]:
+    def _answer(self, uri: str, deadline: _Deadline) -> Iterator[httpx.Response]:
         """The first answer that is no redirect."""
         with httpx.Client(trust_env=False) as client:
             try:
                 for _ in range(MOST_HOPS + 1):
-                    with closing(client.send(self._request(checked(uri, self.rules)), stream=True)) as answer:
+                    with closing(client.send(self._request(checked(uri, self.rules), deadline), stream=True)) as answer:
                         if answer.status_code in REDIRECTS and (onwards := answer.headers.get("location")):
                             uri = urljoin(uri, onwards)
                             continue
@@ -67,10 +74,11 @@ class WebDownloads:
                         yield answer
                         return
             except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+                deadline.must_be_ahead()
                 raise DownloadFailed("The server there cannot be reached, or broke off") from error
         raise DownloadFailed("The server there redirects too often")
 
-    def _request(self, target: Target) -> httpx.Request:
+    def _request(self, target: Target, deadline: _Deadline) -> httpx.Request:
         address = self._resolved(target)
         host = f"[{address}]" if ":" in address else address
         name = f"[{target.host}]" if ":" in target.host else target.host
@@ -78,7 +86,7 @@ class WebDownloads:
             "GET",
             f"{target.scheme}://{host}:{target.port}{target.path}",
             headers={"host": f"{name}:{target.port}", "accept-encoding": "identity", "accept": "*/*"},
-            extensions={"sni_hostname": target.host, "timeout": self._patience()},
+            extensions={"sni_hostname": target.host, "timeout": self._patience(), "trace": deadline.trace},
         )
 
     def _patience(self) -> dict[str, float]:
@@ -94,3 +102,33 @@ class WebDownloads:
         if not addresses or not all(may_be_asked(one, self.rules.networks) for one in addresses):
             raise DownloadFailed("The host's address is not allowed")
         return addresses[0]
+
+
+class _Deadline:
+    """Cuts the connections of a download off when its time is over: a server that gives a byte now and then is never silent."""
+
+    def __init__(self, seconds: float) -> None:
+        self._ends, self._connections = time.monotonic() + seconds, list[socket.socket]()
+        self._timer = threading.Timer(seconds, self._cut)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def must_be_ahead(self) -> None:
+        """DownloadFailed"""
+        if time.monotonic() >= self._ends:
+            raise DownloadFailed("The download took too long")
+
+    def trace(self, event: str, told: dict[str, Any]) -> None:
+        """Hears from httpcore of each connection."""
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._connections.append(told["return_value"].get_extra_info("socket"))
+            if time.monotonic() >= self._ends:
+                self._cut()
+
+    def close(self) -> None:
+        self._timer.cancel()
+
+    def _cut(self) -> None:
+        for connection in self._connections:
+            with suppress(OSError):
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import copyfile
 
 import pytest
 
+from cli import guest_image
 from services.compute.drivers.libvirt import LibvirtHypervisor
-from tests.integration.compute.drivers.libvirt_node import LibvirtNode
+from tests.harness.libvirt_node import LibvirtNode
 from tests.unit.compute.drivers.builders import a_place, an_image_file, libvirt_options
 
 
@@ -19,6 +21,14 @@ def place() -> Iterator[Path]:
 @pytest.fixture
 def image(place: Path) -> Path:
     return an_image_file(place)
+
+
+@pytest.fixture
+def bootable(place: Path) -> Path:
+    """A copy of the guest image that clouds come with."""
+    path = copyfile(guest_image.ensure(lambda _: None).file, place / "bootable")
+    path.chmod(0o444)
+    return path
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
-import time
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -13,10 +13,15 @@ import libvirt
 import pytest
 
 from common.errors import InvalidInput, NotFound, PlatformError
-from services.compute.core.guests import PowerState
+from services.compute.core.guests import BlankDisk, DiskKind, GuestSize, PowerState
+from services.compute.core.hardware import Hardware
 from services.compute.drivers.libvirt import LibvirtHypervisor, acceleration
 from tests.unit.compute.drivers.builders import a_spec, an_image_file, eventually, libvirt_options
 
+DISKS = (
+    BlankDisk(kind=DiskKind.EPHEMERAL, size_mib=1024, file_system="ext4"),
+    BlankDisk(kind=DiskKind.SWAP, size_mib=64),
+)
 META = "openstack/latest/meta_data.json"
 
 
@@ -103,14 +108,34 @@ def test_files_that_libvirt_does_not_know_are_replaced_and_removed(hypervisor: L
 
 
 def test_a_destroyed_guest_leaves_no_file(hypervisor: LibvirtHypervisor, image: Path, place: Path) -> None:
-    spec = a_spec(config_drive={META: "{}"})
+    spec = a_spec(config_drive={META: "{}"}, disks=DISKS)
     hypervisor.create(spec, image)
+    (hypervisor.options.disks / f"{spec.server_id}.ephemeral1.qcow2-dead").mkdir()  # where an agent died making one
 
     hypervisor.destroy(spec.server_id)
 
     left = [path.name for path in place.rglob("*") if spec.server_id.hex[:8] in path.name]
     assert left == [] and list((place / "uids").iterdir()) == []
     assert str(spec.server_id) not in virsh("list", "--all", "--uuid")
+
+
+def test_a_rebuilt_guest_s_other_disks_show_nothing_of_what_was_on_them(
+    hypervisor: LibvirtHypervisor, image: Path
+) -> None:
+    spec, secret = a_spec(disks=DISKS), b"what was there before"
+    hypervisor.create(spec, image)
+    hypervisor.stop(spec.server_id, patience_s=0)
+    files = sorted(hypervisor.options.disks.glob(f"{spec.server_id}.[es]*"))
+    assert [file.name.partition(".")[2] for file in files] == ["ephemeral0.qcow2", "swap-64.raw"]
+    for file in files:
+        with file.open("r+b") as opened:
+            opened.seek(-len(secret), os.SEEK_END)
+            opened.write(secret)
+
+    hypervisor.rebuild(spec.model_copy(update={"build": "second"}), image)
+
+    assert all(secret not in file.read_bytes() for file in files)
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
 
 
 @pytest.mark.parametrize("meanwhile", ["suspend", "undefine", "destroy", "managedsave"])
@@ -186,19 +211,15 @@ def test_a_new_cloud_may_move_into_an_old_ones_directory(place: Path, image: Pat
     new.close()
 
 
-def test_a_guest_switched_off_from_outside_is_told_within_two_seconds(
-    hypervisor: LibvirtHypervisor, image: Path
-) -> None:
+def test_a_guest_switched_off_from_outside_is_told(hypervisor: LibvirtHypervisor, image: Path) -> None:
     spec = a_spec()
     hypervisor.create(spec, image)
     told: list[tuple[UUID, PowerState | None]] = []
     hypervisor.watch(lambda server_id, state: told.append((server_id, state)))
 
     virsh("destroy", str(spec.server_id))
-    off = time.monotonic()
 
-    assert eventually(lambda: told == [(spec.server_id, PowerState.SHUTDOWN)], within_s=2)
-    assert time.monotonic() - off < 2
+    assert eventually(lambda: told == [(spec.server_id, PowerState.SHUTDOWN)])
 
 
 def test_an_image_that_is_gone_fails_and_leaves_no_running_guest(hypervisor: LibvirtHypervisor, place: Path) -> None:
@@ -237,15 +258,38 @@ def test_the_probe_says_yes_where_guests_run(place: Path) -> None:
 
 
 def test_a_closed_hypervisor_keeps_no_connection(place: Path) -> None:
-    def sockets() -> int:
-        links = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
-        return sum(link.startswith("socket:") for link in links)
+    def sockets() -> set[str]:
+        links = {str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()}
+        return {link for link in links if link.startswith("socket:")}
 
     before = sockets()
     hypervisor = LibvirtHypervisor(libvirt_options(place))
     hypervisor.ping()
-    assert sockets() == before + 1
+    [ours] = sockets() - before  # others' may end meanwhile
 
     hypervisor.close()
 
-    assert eventually(lambda: sockets() == before)
+    assert eventually(lambda: ours not in sockets())
+
+
+def test_disks_are_on_the_buses_that_were_asked_for_and_stay_there_over_a_resize(
+    hypervisor: LibvirtHypervisor, image: Path
+) -> None:
+    def spread(ephemeral_gib: int) -> tuple[BlankDisk, ...]:
+        size_mib = ephemeral_gib * 1024
+        on = [
+            BlankDisk(kind=DiskKind.EPHEMERAL, size_mib=size_mib, file_system="ext4", bus=bus)
+            for bus in ("scsi", "sata")
+        ]
+        return (*on, BlankDisk(kind=DiskKind.SWAP, size_mib=16, bus="usb"))
+
+    spec, names = a_spec(disks=spread(1)), {"vda", "sda", "sdb", "sdc"}
+    hypervisor.create(spec, image)
+    assert {disk.name for disk in hypervisor.diagnose(spec.server_id).disks} == names
+
+    hypervisor.stop(spec.server_id, patience_s=0)
+    size = GuestSize(flavor="m1.small", vcpus=1, memory_mib=64, root_gib=1, hardware=Hardware(), disks=spread(2))
+    hypervisor.resize(spec.server_id, size)
+    hypervisor.start(spec.server_id)
+
+    assert {disk.name for disk in hypervisor.diagnose(spec.server_id).disks} == names

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Thread, Timer
 from uuid import UUID, uuid4
 
 import pytest
@@ -15,17 +15,20 @@ from pydantic import SecretStr
 
 from common.bus.bus import Handlers
 from common.bus.memory import MemoryBus
-from common.errors import DeadlineExceeded, HostFailed, NotFound, PlatformError, Unauthenticated, Unavailable
+from common.errors import Conflict, DeadlineExceeded, HostFailed, NotFound, PlatformError, Unauthenticated, Unavailable
 from common.process import Part
 from services.compute.agent.boots import BootMark
+from services.compute.agent.changes import Changes
 from services.compute.agent.host import Host
 from services.compute.agent.images import HostImages
 from services.compute.agent.main import assemble
 from services.compute.contract import (
     CacheImage,
     CompareGuests,
+    CopyDisk,
     CreateGuest,
     DestroyGuest,
+    DropCopies,
     GuestChanged,
     GuestFate,
     HostAlive,
@@ -35,8 +38,10 @@ from services.compute.contract import (
     RegisterHost,
     StartGuest,
     StopGuest,
+    UploadCopy,
 )
 from services.compute.core.guests import GuestImage, GuestSpec, PowerState
+from services.compute.core.hypervisors import HostFacts
 from services.compute.drivers.images import ImageCache
 from services.compute.drivers.simulated import SimulatedHypervisor, SimulatedOptions
 from services.compute.settings import AgentSettings
@@ -51,6 +56,7 @@ class ControlPlane:
 
     def __init__(self, bus: MemoryBus) -> None:
         self.registered: list[str] = []
+        self.facts: list[HostFacts] = []
         self.alive: list[str] = []
         self.changes: list[GuestChanged] = []
         self.compared: list[CompareGuests] = []
@@ -66,6 +72,7 @@ class ControlPlane:
         def register(call: RegisterHost) -> UUID:
             self._answer()
             self.registered.append(call.facts.host)
+            self.facts.append(call.facts)
             self.knows_host = True
             return uuid4()
 
@@ -98,6 +105,10 @@ class Images:
         self.downloads = 0
         self.refuses = False
         self.local: Path | None = None
+        self.statuses: dict[UUID, str] = {}
+        self.uploaded: dict[UUID, bytes] = {}
+        self.go_on = Event()
+        self.go_on.set()
 
     @contextmanager
     def download(self, image_id: UUID) -> Iterator[Iterator[bytes]]:
@@ -109,6 +120,24 @@ class Images:
     def local_path(self, image_id: UUID) -> Path | None:
         return self.local
 
+    def status(self, image_id: UUID) -> str:
+        if image_id not in self.statuses:
+            raise NotFound(f"No image found with ID {image_id}")
+        return self.statuses[image_id]
+
+    def upload(self, image_id: UUID, pieces: Iterator[bytes], size: int) -> None:
+        if self.statuses[image_id] != "queued":
+            raise Conflict("Another upload brings its bytes")
+        self.statuses[image_id] = "saving"
+        self.go_on.wait(60)
+        try:
+            self.uploaded[image_id] = b"".join(pieces)
+        except Conflict:
+            self.statuses[image_id] = "queued"
+            raise
+        assert len(self.uploaded[image_id]) == size
+        self.statuses[image_id] = "active"
+
 
 class World:
     """An agent of one simulated host, and what is around it."""
@@ -119,7 +148,7 @@ class World:
         self.control = ControlPlane(self.bus)
         self.images = Images()
         self.forgotten_tokens = 0
-        self.hypervisor = SimulatedHypervisor(SimulatedOptions(host="sim-1"))
+        self.hypervisor = SimulatedHypervisor(SimulatedOptions(host="sim-1", copies=directory / "copies"))
         cache = ImageCache(directory / "images")
         self.host = Host(
             "sim-1", self.hypervisor, HostImages(cache, self.images, forget_token=self._forget, max_bytes=0)
@@ -139,7 +168,7 @@ class World:
     def started(self) -> World:
         self.control.serve()
         self.start()
-        until(lambda: self.control.compared, within_s=5, every_s=0.01, what="the first comparison")
+        until(lambda: self.control.compared, every_s=0.01, what="the first comparison")
         return self
 
     def close(self) -> None:
@@ -202,6 +231,16 @@ def test_an_image_is_fetched_once(world: World) -> None:
     assert fetched == [True, False, False] and world.images.downloads == 1
 
 
+def test_what_cached_images_take_is_told_as_disk_that_no_guest_can_have(world: World) -> None:
+    world.started()
+    assert [facts.disk_reserved_gib for facts in world.control.facts] == [0]
+
+    world.bus.call(CacheImage(image=IMAGE), host="sim-1")
+
+    until(lambda: len(world.control.facts) > 1, every_s=0.01, what="what is told of the host anew")
+    assert world.control.facts[-1].disk_reserved_gib == 1
+
+
 def test_an_image_on_this_machine_is_not_downloaded(world: World) -> None:
     world.started()
     world.images.local = world.directory / "store"
@@ -228,7 +267,7 @@ def test_calls_for_one_guest_take_turns_and_others_do_not_wait(world: World) -> 
     world.hypervisor.faults.hang_next("stop")
     stopping = Thread(target=lambda: world.bus.call(StopGuest(server_id=slow), host="sim-1"))
     stopping.start()
-    until(lambda: world.host.is_at_work_on(slow), within_s=5, every_s=0.01)
+    until(lambda: world.host.is_at_work_on(slow), every_s=0.01)
     ended = Event()
 
     def start_slow() -> None:
@@ -237,11 +276,11 @@ def test_calls_for_one_guest_take_turns_and_others_do_not_wait(world: World) -> 
 
     starting = Thread(target=start_slow)
     starting.start()
-    other_state = world.bus.call(RebootGuest(server_id=other), host="sim-1", timeout_s=5)
+    other_state = world.bus.call(RebootGuest(server_id=other), host="sim-1")
     waited = not ended.wait(0.1)
     world.hypervisor.faults.release()
-    stopping.join(5)
-    starting.join(5)
+    stopping.join(60)
+    starting.join(60)
 
     assert other_state is PowerState.RUNNING
     assert waited and ended.is_set()
@@ -255,12 +294,12 @@ def test_a_turn_that_comes_after_the_caller_gave_up_is_not_taken(world: World) -
     world.hypervisor.faults.hang_next("stop")
     stopping = Thread(target=lambda: world.bus.call(StopGuest(server_id=guest), host="sim-1"))
     stopping.start()
-    until(lambda: world.host.is_at_work_on(guest), within_s=5, every_s=0.01)
+    until(lambda: world.host.is_at_work_on(guest), every_s=0.01)
 
     with pytest.raises(DeadlineExceeded):
         world.bus.call(StartGuest(server_id=guest), host="sim-1", timeout_s=0.1)
     world.hypervisor.faults.release()
-    stopping.join(5)
+    stopping.join(60)
 
     world.bus.close()  # returns when every turn was taken or left
 
@@ -275,17 +314,17 @@ def test_a_stopping_agent_finishes_what_it_holds_and_begins_nothing(world: World
     answers: list[PowerState] = []
     call = Thread(target=lambda: answers.append(world.bus.call(StopGuest(server_id=server_id), host="sim-1")))
     call.start()
-    until(lambda: world.host.is_at_work_on(server_id), within_s=5, every_s=0.01)
+    until(lambda: world.host.is_at_work_on(server_id), every_s=0.01)
     assert world.part is not None
 
     stopping = Thread(target=world.part.stop)
     stopping.start()
-    until(lambda: world.host._is_closing, within_s=5, every_s=0.01)
+    until(lambda: world.host._is_closing, every_s=0.01)
     with pytest.raises(Unavailable):
         world.bus.call(StartGuest(server_id=other), host="sim-1")
     world.hypervisor.faults.release()
-    call.join(5)
-    stopping.join(5)
+    call.join(60)
+    stopping.join(60)
 
     assert answers == [PowerState.SHUTDOWN]
 
@@ -298,8 +337,8 @@ def test_a_host_registers_once_the_control_plane_answers(world: World) -> None:
 
     world.control.serve()
 
-    until(lambda: world.control.registered == ["sim-1"], within_s=5, every_s=0.01, what="registering")
-    until(lambda: len(world.control.alive) > 3, within_s=5, every_s=0.01, what="heartbeats")
+    until(lambda: world.control.registered == ["sim-1"], every_s=0.01, what="registering")
+    until(lambda: len(world.control.alive) > 3, every_s=0.01, what="heartbeats")
 
 
 def test_a_host_that_was_forgotten_registers_again(world: World) -> None:
@@ -307,7 +346,7 @@ def test_a_host_that_was_forgotten_registers_again(world: World) -> None:
 
     world.control.knows_host = False
 
-    until(lambda: len(world.control.registered) == 2, within_s=5, every_s=0.01, what="registering again")
+    until(lambda: len(world.control.registered) == 2, every_s=0.01, what="registering again")
 
 
 def test_a_host_whose_hypervisor_is_away_gives_no_sign_of_life_and_compares_when_it_is_back(world: World) -> None:
@@ -317,7 +356,7 @@ def test_a_host_whose_hypervisor_is_away_gives_no_sign_of_life_and_compares_when
     for _ in range(20):
         world.hypervisor.faults.fail_next("ping", Unavailable("libvirt is away"))
 
-    until(lambda: len(world.control.compared) > before, within_s=5, every_s=0.01, what="a comparison")
+    until(lambda: len(world.control.compared) > before, every_s=0.01, what="a comparison")
 
 
 def test_nothing_is_lost_while_the_control_plane_is_away(world: World) -> None:
@@ -328,7 +367,7 @@ def test_nothing_is_lost_while_the_control_plane_is_away(world: World) -> None:
 
     world.control.is_away = False
 
-    found = until(lambda: world.control.changes, within_s=10, every_s=0.01, what="the change")
+    found = until(lambda: world.control.changes, every_s=0.01, what="the change")
     assert (found[0].server_id, found[0].power_state) == (server_id, PowerState.SHUTDOWN)
 
 
@@ -339,7 +378,7 @@ def test_what_the_agent_did_itself_is_not_told_as_a_change(world: World) -> None
     world.bus.call(StopGuest(server_id=quiet), host="sim-1")
     world.hypervisor.happen(loud, PowerState.CRASHED)
 
-    changes = until(lambda: world.control.changes, within_s=5, every_s=0.01)
+    changes = until(lambda: world.control.changes, every_s=0.01)
     assert [change.server_id for change in changes] == [loud]
 
 
@@ -358,9 +397,52 @@ def test_guests_are_brought_to_what_the_control_plane_wants(world: World) -> Non
         GuestFate(server_id=left_alone, fate="keep"),
     ]
 
-    until(lambda: world.state(unwanted) is None, within_s=5, every_s=0.01, what="the removal")
-    until(lambda: world.state(ended) is PowerState.RUNNING, within_s=5, every_s=0.01, what="the start")
+    until(lambda: world.state(unwanted) is None, every_s=0.01, what="the removal")
+    until(lambda: world.state(ended) is PowerState.RUNNING, every_s=0.01, what="the start")
     assert world.state(left_alone) is PowerState.SHUTDOWN
+
+
+def test_that_a_guest_was_started_again_is_told_although_libvirt_tells_of_the_start_too(world: World) -> None:
+    world.started()
+    server_id = world.a_guest()
+    world.bus.call(StopGuest(server_id=server_id), host="sim-1")
+
+    def run_it(call: CompareGuests) -> list[GuestFate]:
+        world.control.fates = lambda call: []
+        world.control.is_away = True
+        return [GuestFate(server_id=server_id, fate="run")]
+
+    world.control.fates = run_it
+    until(lambda: world.state(server_id) is PowerState.RUNNING, every_s=0.01, what="the start")
+    until(lambda: not world.host.is_at_work_on(server_id), every_s=0.01, what="the end of the turn")
+    world.hypervisor.happen(server_id, PowerState.RUNNING)
+    world.control.is_away = False
+
+    changes = until(lambda: world.control.changes, every_s=0.01, what="the change")
+    assert changes[0].restarted
+
+
+def test_that_a_guest_was_started_again_is_told_once_though_libvirt_tells_of_it_while_it_is_told(world: World) -> None:
+    server_id, told = uuid4(), Event()
+    bus, heard = MemoryBus(), list[GuestChanged]()
+    changes = Changes(bus)
+    plane = Handlers()
+
+    @plane.serves(GuestChanged)
+    def hear(call: GuestChanged) -> None:
+        heard.append(call)
+        if not told.is_set():
+            told.set()
+            changes.gone(world.host, server_id)
+
+    bus.serve("compute", plane)
+    changes.restarted(world.host, server_id, PowerState.RUNNING)
+
+    changes.send_waiting()
+    changes.send_waiting()
+
+    bus.close()
+    assert [change.restarted for change in heard] == [True, False]
 
 
 def test_a_guest_that_should_be_here_and_is_not_is_told_as_gone(world: World) -> None:
@@ -369,7 +451,7 @@ def test_a_guest_that_should_be_here_and_is_not_is_told_as_gone(world: World) ->
 
     world.control.fates = lambda call: [GuestFate(server_id=lost, fate="keep")]
 
-    [change, *_] = until(lambda: world.control.changes, within_s=5, every_s=0.01)
+    [change, *_] = until(lambda: world.control.changes, every_s=0.01)
     assert (change.server_id, change.power_state) == (lost, None)
 
 
@@ -383,7 +465,40 @@ def test_one_guest_that_cannot_be_repaired_does_not_keep_the_others_from_it(worl
         GuestFate(server_id=stuck, fate="run"), GuestFate(server_id=unwanted, fate="remove"),
     ]  # fmt: skip
 
-    until(lambda: world.state(unwanted) is None, within_s=5, every_s=0.01, what="the removal")
+    until(lambda: world.state(unwanted) is None, every_s=0.01, what="the removal")
+
+
+def after_a_restart(world: World, error: PlatformError, times: int) -> UUID:
+    """A guest whose next starts fail, on a host that was restarted and is asked to run it again."""
+    world.started()
+    guest = world.a_guest()
+    world.bus.call(StopGuest(server_id=guest), host="sim-1")
+    until(lambda: not world.host.is_at_work_on(guest), every_s=0.01, what="the end of the turn")
+    for _ in range(times):
+        world.hypervisor.faults.fail_next("start", error)
+    world.control.fates = lambda call: (
+        [GuestFate(server_id=guest, fate="run")] if call.after_boot and not world.control.changes else []
+    )
+    (world.directory / "sim-1.boot").write_text("another boot")
+    return guest
+
+
+def test_a_guest_that_cannot_start_after_a_restart_is_told_after_a_few_tries_and_the_boot_is_over(world: World) -> None:
+    guest = after_a_restart(world, HostFailed("The disk is gone"), 1000)
+
+    [change] = until(lambda: world.control.changes, every_s=0.01, what="the failure")
+    until(lambda: not world.control.compared[-1].after_boot, every_s=0.01, what="an ordinary comparison")
+
+    assert (change.server_id, change.power_state, change.failure) == (guest, PowerState.SHUTDOWN, "The disk is gone")
+    assert sum(call.after_boot for call in world.control.compared) >= 3
+
+
+def test_a_libvirt_that_is_not_ready_does_not_count_as_a_guest_that_cannot_start(world: World) -> None:
+    guest = after_a_restart(world, Unavailable("libvirt is not ready"), 10)
+
+    until(lambda: world.state(guest) is PowerState.RUNNING, every_s=0.01, what="the start")
+
+    assert all(change.failure is None for change in world.control.changes)
 
 
 def test_only_a_new_boot_of_the_machine_is_told_as_one(tmp_path: Path) -> None:
@@ -406,14 +521,14 @@ def test_after_a_restart_of_the_machine_it_is_asked_what_should_run(world: World
     world.started()
 
     assert world.control.compared[0].after_boot
-    until(lambda: not world.control.compared[-1].after_boot, within_s=5, every_s=0.01, what="an ordinary comparison")
+    until(lambda: not world.control.compared[-1].after_boot, every_s=0.01, what="an ordinary comparison")
 
 
 def test_a_new_host_remembers_the_boot_that_it_was_first_compared_in(world: World) -> None:
     world.started()
 
     mark = BootMark(world.directory / "sim-1.boot")
-    until(mark.file.exists, within_s=5, every_s=0.01, what="the mark of this boot")
+    until(mark.file.exists, every_s=0.01, what="the mark of this boot")
     assert not mark.is_new()
     assert mark.file.read_text() == mark.boot_id.read_text()
 
@@ -437,3 +552,86 @@ def test_a_host_says_how_long_it_has_been_up_in_the_words_that_clients_take_apar
     said = world.bus.call(ReadUptime(), host="sim-1")
 
     assert re.search(r"\sup\s.+,\s+\d+ users?,\s+load average:", said)
+
+
+# ---------------------------------------------------------------- copies of disks
+
+
+def copy_and_upload(world: World, server_id: UUID, image_id: UUID) -> bool:
+    done = world.bus.call(CopyDisk(server_id=server_id, image_id=image_id), host="sim-1")
+    return done and world.bus.call(UploadCopy(server_id=server_id, image_id=image_id), host="sim-1")
+
+
+def copies(world: World) -> list[Path]:
+    return list((world.directory / "copies").glob("*"))
+
+
+def test_a_copy_is_sent_to_the_image_service_and_removed(world: World) -> None:
+    server_id, image_id = world.started().a_guest(), uuid4()
+    world.images.statuses[image_id] = "queued"
+
+    assert copy_and_upload(world, server_id, image_id)
+
+    assert world.images.uploaded[image_id].startswith(b"QFI\xfb") and copies(world) == []
+
+
+def test_an_upload_whose_answer_was_lost_is_done(world: World) -> None:
+    server_id, image_id = world.started().a_guest(), uuid4()
+    world.images.statuses[image_id] = "queued"
+
+    assert copy_and_upload(world, server_id, image_id)
+    assert world.bus.call(UploadCopy(server_id=server_id, image_id=image_id), host="sim-1")
+
+    assert copies(world) == []
+
+
+def test_who_asks_while_it_is_under_way_is_told_so(world: World) -> None:
+    server_id, image_id = world.started().a_guest(), uuid4()
+    world.images.statuses[image_id] = "queued"
+    world.images.go_on.clear()
+    upload = UploadCopy(server_id=server_id, image_id=image_id, wait_s=0.01)
+
+    assert world.bus.call(upload, host="sim-1") is False
+    assert world.bus.call(upload, host="sim-1") is False
+    world.images.go_on.set()
+
+    assert until(lambda: world.bus.call(upload, host="sim-1"), what="the end of the upload")
+    assert world.images.statuses[image_id] == "active"
+
+
+def test_an_upload_that_nobody_wants_any_more_ends_and_leaves_no_copy(world: World) -> None:
+    server_id, image_id = world.started().a_guest(), uuid4()
+    world.images.statuses[image_id] = "queued"
+    world.images.go_on.clear()
+    world.bus.call(CopyDisk(server_id=server_id, image_id=image_id), host="sim-1")
+    world.bus.call(UploadCopy(server_id=server_id, image_id=image_id, wait_s=0), host="sim-1")
+
+    Timer(0.1, world.images.go_on.set).start()
+    world.bus.call(DropCopies(server_id=server_id), host="sim-1")
+
+    assert copies(world) == [] and image_id not in world.images.uploaded
+
+
+def test_while_an_earlier_upload_is_given_up_a_new_one_waits(world: World) -> None:
+    server_id, image_id = world.started().a_guest(), uuid4()
+    world.images.statuses[image_id] = "saving"
+
+    with pytest.raises(Unavailable):
+        copy_and_upload(world, server_id, image_id)
+
+
+def test_an_image_that_was_deleted_ends_its_upload(world: World) -> None:
+    server_id = world.started().a_guest()
+
+    with pytest.raises(NotFound):
+        copy_and_upload(world, server_id, uuid4())
+
+
+def test_a_copy_that_nobody_wants_is_found_and_removed(world: World) -> None:
+    server_id = world.started().a_guest()
+    world.bus.call(CopyDisk(server_id=server_id, image_id=uuid4()), host="sim-1")
+    assert len(copies(world)) == 1
+
+    world.control.fates = lambda call: [GuestFate(server_id=one, fate="tidy") for one in call.copied]
+
+    until(lambda: copies(world) == [], what="the copy's end")

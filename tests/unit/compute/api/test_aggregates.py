@@ -181,7 +181,7 @@ def test_hosts_are_asked_to_fetch_images_before_they_are_needed(world: World) ->
     twice = client.post(f"{PATH}/{number}/images", json={"cache": [{"id": image}, {"id": image}]})
 
     assert (answer.status_code, unknown.status_code, twice.status_code) == (202, 400, 400)
-    until(lambda: asked == [image], within_s=5)
+    until(lambda: asked == [image])
 
 
 def test_a_list_takes_two_queries_however_long(world: World) -> None:

@@ -170,3 +170,14 @@ def test_a_description_is_all_that_changes(world: World) -> None:
 
     assert (answer.status_code, answer.json()["flavor"]["description"]) == (200, "tiny")
     assert refused.status_code == 400
+
+
+def test_a_public_flavor_takes_access_until_2_7(world: World) -> None:
+    body = {"addTenantAccess": {"tenant": BOB}}
+
+    before = world.admin(version="2.6").post("/v2.1/flavors/1/action", json=body)
+    since = world.admin(version="2.7").post("/v2.1/flavors/1/action", json=body)
+
+    assert before.status_code == 200
+    assert before.json() == {"flavor_access": [{"flavor_id": "1", "tenant_id": BOB}]}
+    assert since.json()["conflictingRequest"]["message"] == "Can not add access to a public flavor."

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from services.compute.api.microversions import NEWEST
+from services.compute.api import schemas, versions
+from services.compute.api.history import HISTORY
+from services.compute.api.microversions import NEWEST, OLDEST
+from services.compute.api.queries import EVERYWHERE, KNOWN
+from services.compute.api.schemas.parts import Part
 from tests.unit.compute.api.world import World
 
 pytestmark = pytest.mark.slow
@@ -104,6 +110,37 @@ VERSIONS = sorted({1, 2, 36, 37, 53, NEWEST} | {
     for since, _, _ in table
     for near in (max(since - 1, 1), since)
 })  # fmt: skip
+
+
+def test_the_history_tells_of_every_version_once_and_in_order() -> None:
+    assert list(HISTORY) == list(range(OLDEST, NEWEST + 1))
+    assert all(change.what and change.here for change in HISTORY.values())
+    assert len({change.what for change in HISTORY.values()}) == len(HISTORY)
+
+
+def test_the_history_denies_no_version_that_changes_an_answer_or_a_parameter() -> None:
+    shapes = [one for one in vars(versions).values() if isinstance(one, versions.Shape)]
+    came = {since for shape in shapes for since in shape.since.values()}
+    went = {until + 1 for shape in shapes for until in shape.until.values() if until}
+    changed = {below for shape in shapes for below, _ in shape.changes}
+    asked = {since for known in KNOWN.values() for since in (*known.names.values(), known.strict_since)}
+
+    seen = came | went | changed | asked | {EVERYWHERE}
+
+    assert {minor for minor in seen if not HISTORY[minor].is_here} == set()
+
+
+def test_the_history_says_what_becomes_of_each_field_that_came_or_went() -> None:
+    for module in pkgutil.iter_modules(schemas.__path__):
+        importlib.import_module(f"{schemas.__name__}.{module.name}")
+    parts = [part for part in Part.__subclasses__() if part.__module__.startswith(schemas.__name__)]
+
+    touched = {minor for part in parts for minor in part.since.values()}
+    touched |= {minor + 1 for part in parts for minor in part.until.values()}
+
+    assert len(touched) > 20
+    told = {minor: HISTORY[minor] for minor in touched if not HISTORY[minor].is_here}
+    assert {minor for minor, change in told.items() if "the body is checked" not in change.here} == set()
 
 
 def keys_at(version: int, *tables: Changes) -> set[str]:

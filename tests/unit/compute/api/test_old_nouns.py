@@ -126,3 +126,61 @@ def test_events_have_the_names_of_their_version_and_are_not_for_everybody(world:
 
     assert world.admin("2.50").post(EVENTS, json={"events": [event]}).status_code == 400
     assert world.alice.post(EVENTS, json={"events": [event]}).status_code == 403
+
+
+def test_clients_from_before_microversions_get_the_first_whatever_they_say(world: World) -> None:
+    server_id = world.active_server()
+
+    answer = world.at("2.80").get(f"/v2/servers/{server_id}")
+
+    assert answer.status_code == 200 and "locked" not in answer.json()["server"]
+    assert "openstack-api-version" not in answer.headers
+    assert world.alice.get("/v2/none").status_code == 404
+    assert world.alice.get("/v2/").json()["version"]["status"] == "SUPPORTED"
+
+
+@pytest.mark.parametrize("before", ["", "/2026-03-15 10:00:00", "/2026-03-15 10:00:00.5"])
+def test_no_host_ever_told_its_usage_to_the_audit_log(world: World, before: str) -> None:
+    world.host("one")
+
+    answer = world.admin().get(f"/v2.1/os-instance_usage_audit_log{before}")
+
+    [log] = answer.json().values()
+    assert log["hosts_not_run"] == ["one"] and log["overall_status"] == "0 of 1 hosts done. 0 errors."
+    if before:
+        assert (log["period_beginning"], log["period_ending"]) == ("2026-02-01 00:00:00", "2026-03-01 00:00:00")
+    assert world.admin().get("/v2.1/os-instance_usage_audit_log/now").status_code == 400
+    assert world.alice.get("/v2.1/os-instance_usage_audit_log").status_code == 403
+
+
+def test_no_volume_is_there_to_be_helped_with_its_snapshot(world: World) -> None:
+    path, volume = "/v2.1/os-assisted-volume-snapshots", str(uuid4())
+    facts = {"snapshot_id": volume, "type": "qcow2", "new_file": "f"}
+    body = {"snapshot": {"volume_id": volume, "create_info": facts}}
+
+    made = world.admin().post(path, json=body)
+    gone = world.admin().delete(f"{path}/{volume}", params={"delete_info": f'{{"volume_id": "{volume}"}}'})
+
+    for answer in (made, gone):
+        assert answer.status_code == 400
+        assert answer.json()["badRequest"]["message"] == f"No volume Block Device Mapping with id {volume}."
+    assert world.admin().delete(f"{path}/{volume}").status_code == 400
+    assert world.alice.post(path, json=body).status_code == 403
+
+
+def test_nothing_is_injected_but_the_timeline_knows_that_it_was_asked_for(world: World) -> None:
+    server_id = world.active_server()
+    path, body = f"/v2.1/servers/{server_id}/action", {"injectNetworkInfo": None}
+
+    assert world.alice.post(path, json=body).status_code == 403
+    assert world.admin().post(path, json=body).status_code == 202
+    assert world.sagas(server_id)[-1].action == "inject_network_info"
+
+
+def test_a_rebuild_answers_user_data_under_its_plain_name_alone(world: World) -> None:
+    server_id, image = world.active_server(), world.gallery.add()
+
+    body = {"rebuild": {"imageRef": str(image.id)}}
+    server = world.admin("2.75").post(f"/v2.1/servers/{server_id}/action", json=body).json()["server"]
+
+    assert "user_data" in server and "OS-EXT-SRV-ATTR:user_data" not in server

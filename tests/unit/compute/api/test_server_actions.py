@@ -27,7 +27,13 @@ BODIES: dict[Action, Any] = {
     Action.REVERT_RESIZE: {"revertResize": None},
     Action.RESCUE: {"rescue": None},
     Action.UNRESCUE: {"unrescue": None},
+    Action.CREATE_IMAGE: {"createImage": {"name": "snapshot"}},
+    Action.CREATE_BACKUP: {"createBackup": {"name": "backup", "backup_type": "daily", "rotation": 1}},
+    Action.SHELVE: {"shelve": None},
+    Action.SHELVE_OFFLOAD: {"shelveOffload": None},
+    Action.UNSHELVE: {"unshelve": None},
 }
+FOR_ADMINISTRATORS = (Action.SHELVE_OFFLOAD,)
 STATES = [state for state in VmState if state is not VmState.DELETED]
 
 
@@ -47,7 +53,8 @@ def test_an_action_is_admitted_in_the_states_of_its_rule(world: World, action: A
     if action is Action.RESIZE:
         world.flavor("2", disk=2)
 
-    answer = world.at("2.104").post(f"/v2.1/servers/{server_id}/action", json=filled(BODIES[action], world))
+    client = world.admin("2.104") if action in FOR_ADMINISTRATORS else world.at("2.104")
+    answer = client.post(f"/v2.1/servers/{server_id}/action", json=filled(BODIES[action], world))
 
     rule, row = RULES[action], world.row(server_id)
     if state in rule.needs:
@@ -76,7 +83,17 @@ def test_what_was_never_on_a_host_cannot_be_powered(world: World) -> None:
 
     answer = world.alice.post(f"/v2.1/servers/{server_id}/action", json={"os-stop": None})
 
-    assert answer.status_code == 409
+    assert answer.json()["conflictingRequest"]["message"] == f"Instance {server_id} is not ready"
+
+
+def test_the_state_is_looked_at_before_what_is_going_on(world: World) -> None:
+    server_id = world.active_server()
+    world.become(server_id, vm_state="stopped", task_state="powering-on")
+
+    answer = world.alice.post(f"/v2.1/servers/{server_id}/action", json={"pause": None})
+
+    sentence = f"Cannot 'pause' instance {server_id} while it is in vm_state stopped"
+    assert answer.json()["conflictingRequest"]["message"] == sentence
 
 
 @pytest.mark.parametrize(

@@ -195,3 +195,23 @@ def test_a_fault_is_told_and_its_details_only_to_operators(world: World) -> None
     assert "details" not in owners["fault"]
     assert operators["fault"] == fault
     assert UUID(owners["id"])
+
+
+def test_the_topology_of_a_guest_is_shown_since_2_78(world: World) -> None:
+    cells = {"hw:numa_nodes": "2", "hw:mem_page_size": "2048", "hw:cpu_threads": "2", "hw:cpu_sockets": "1"}
+    plain, divided = world.active_server(), world.active_server()
+    flavor = world.row(divided).flavor | {"vcpus": 4, "memory_mib": 1024, "extra_specs": cells}
+    world.become(divided, flavor=flavor)
+    client = world.at("2.78")
+
+    shown = client.get(f"/v2.1/servers/{divided}/topology").json()
+
+    assert shown == {
+        "nodes": [
+            {"memory_mb": 512, "vcpu_set": [0, 1], "siblings": [[0, 1]]},
+            {"memory_mb": 512, "vcpu_set": [2, 3], "siblings": [[2, 3]]},
+        ],
+        "pagesize_kb": 2048,
+    }
+    assert client.get(f"/v2.1/servers/{plain}/topology").json() == {"nodes": [], "pagesize_kb": None}
+    assert world.at("2.77").get(f"/v2.1/servers/{plain}/topology").status_code == 404

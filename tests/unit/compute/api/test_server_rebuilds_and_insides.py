@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
 from common.bus.bus import Handlers
-from common.errors import Conflict
+from common.clock import utc_now
+from common.errors import Conflict, Silent
+from services.compute.api import server_insides
+from services.compute.api.kit import MOST_WAITING
 from services.compute.contract import HOST_QUEUE, DiagnoseGuest, SetGuestPassword
 from services.compute.core.guests import Diagnosis, DiskUse, PowerState
 from tests.unit.compute.api.world import World
@@ -31,7 +36,7 @@ def sentence(answer: Any) -> str:
 
 def test_a_rebuild_keeps_the_server_and_takes_what_is_given(world: World) -> None:
     server_id = world.active_server(metadata={"a": "1"})
-    image = world.gallery.add()
+    image, was = world.gallery.add(), world.row(server_id)
     options = {"name": "new", "metadata": {"b": "2"}, "description": None, "user_data": "eA==", "adminPass": "s3cret"}
 
     answer = act(world, server_id, {"rebuild": {"imageRef": str(image.id)} | options})
@@ -46,7 +51,8 @@ def test_a_rebuild_keeps_the_server_and_takes_what_is_given(world: World) -> Non
         "eA==",
         "s3cret",
     )
-    assert world.sagas(server_id)[-1].params == {"server_id": server_id, "was_off": False}
+    old = {"image_id": str(was.image_id), "image": was.image}
+    assert world.sagas(server_id)[-1].params == {"server_id": server_id, "was_off": False, "old": old}
 
 
 @pytest.mark.parametrize(
@@ -119,12 +125,16 @@ def test_others_servers_are_not_rebuilt(world: World) -> None:
 class Guest:
     """What a host answers for its guest, and what it was asked."""
 
-    def __init__(self, world: World, *, refuses: bool = False) -> None:
+    def __init__(self, world: World, *, refuses: bool = False, silent: int = 0) -> None:
         self.asked: list[tuple[str, str]] = []
+        self.calls = 0
         handlers = Handlers()
 
         @handlers.serves(SetGuestPassword)
         def set_password(call: SetGuestPassword) -> None:
+            self.calls += 1
+            if self.calls <= silent:
+                raise Silent("The guest's agent does not answer")
             if refuses:
                 raise Conflict("The guest's agent does not set passwords")
             self.asked.append((call.user, call.password))
@@ -156,6 +166,43 @@ def test_a_password_is_set_for_the_images_administrator(world: World, properties
     assert guest.asked == [(user, "s3cret")]
     assert world.row(server_id).admin_password != "s3cret"
     assert world.sagas(server_id)[-1].action == "changePassword"
+
+
+def test_the_agent_of_a_guest_that_has_just_started_is_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_insides, "AGENT_AGAIN_S", 0.01)
+    guest, server_id = Guest(world, silent=3), world.active_server("two")
+
+    assert act(world, server_id, {"changePassword": {"adminPass": "s3cret"}}).status_code == 202
+
+    assert guest.asked == [("root", "s3cret")] and guest.calls == 4
+
+
+def test_an_agent_that_stays_silent_is_a_conflict(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_insides, "AGENT_AGAIN_S", 0.01)
+    monkeypatch.setattr(server_insides, "AGENT_S", 0.05)
+    guest, server_id = Guest(world, silent=10**9), world.active_server("two")
+
+    answer = act(world, server_id, {"changePassword": {"adminPass": "s3cret"}})
+
+    because = "because The guest's agent does not answer"
+    assert (answer.status_code, sentence(answer)) == (409, f"Failed to set admin password on {server_id} {because}")
+    assert guest.calls > 1 and guest.asked == []
+
+
+def test_nobody_waits_for_a_guest_that_has_long_been_up_or_where_enough_others_wait(world: World) -> None:
+    guest, server_id = Guest(world, silent=10**9), world.active_server("two")
+    body = {"changePassword": {"adminPass": "s3cret"}}
+
+    with ExitStack() as others:
+        for _ in range(MOST_WAITING):
+            others.enter_context(world.kit.waiting.place())
+        assert act(world, server_id, body).status_code == 409
+    world.become(server_id, launched_at=utc_now() - timedelta(hours=1))
+    assert act(world, server_id, body).status_code == 409
+
+    assert guest.calls == 2
 
 
 def test_a_password_that_the_guest_does_not_take_is_a_conflict(world: World) -> None:
@@ -213,11 +260,11 @@ def test_figures_are_for_administrators_in_libvirts_words_before_2_48(world: Wor
 
 def test_only_a_running_server_has_figures(world: World) -> None:
     server_id = world.active_server()
-    world.become(server_id, vm_state="stopped")
+    world.become(server_id, vm_state="stopped", power_state=4)
 
     answer = world.admin().get(f"/v2.1/servers/{server_id}/diagnostics")
 
-    assert sentence(answer) == f"Cannot 'get_diagnostics' instance {server_id} while it is in vm_state stopped"
+    assert sentence(answer) == f"Cannot 'get_diagnostics' instance {server_id} while it is in power state shutdown"
 
 
 def test_a_sealed_password_is_shown_and_forgotten(world: World) -> None:
@@ -231,3 +278,12 @@ def test_a_sealed_password_is_shown_and_forgotten(world: World) -> None:
 
     assert world.alice.delete(path).status_code == 204
     assert world.alice.get(path).json() == {"password": ""}
+
+
+def test_who_may_only_read_is_told_so_before_anything_else_of_a_rebuild(world: World) -> None:
+    server_id = world.active_server()
+    reader = world.person(roles=("reader",))
+
+    answer = reader.post(f"/v2.1/servers/{server_id}/action", json={"rebuild": {"imageRef": str(uuid4())}})
+
+    assert answer.status_code == 403

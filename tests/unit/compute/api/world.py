@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,7 +19,7 @@ from common.bus.memory import MemoryBus
 from common.clock import utc_now
 from common.db.database import Database
 from common.db.migrate import upgrade
-from common.errors import NotFound
+from common.errors import NotFound, TooLarge
 from common.http.inprocess import Inside
 from services.compute.api.app import compute_app
 from services.compute.api.kit import Images, Kit
@@ -35,7 +36,8 @@ from tests.harness.tokens import a_verifier, signed_token
 ALICES_USER = "a2" * 16
 ADMIN = ("admin", "manager", "member", "reader")
 MEMBER, READER = ("member", "reader"), ("reader",)
-URL = "http://cloud.test/compute"
+BUILT_IN = Policy(RULES)  # to read them takes longer than most tests
+URL, IMAGE_URL = "http://cloud.test/compute", "http://cloud.test/image"
 UPTIME = "08:32:11 up 93 days, 18:25, 12 users,  load average: 0.20, 0.12, 0.14"
 
 
@@ -58,6 +60,8 @@ def an_image(**changes: Any) -> ImageFacts:
         "os_hash_algo": "sha512",
         "os_hash_value": "ab" * 64,
         "properties": {"os_distro": "debian"},
+        "created_at": "2026-01-02T03:04:05Z",
+        "updated_at": "2026-01-02T03:04:06Z",
     }
     return ImageFacts.model_validate(given | changes)
 
@@ -68,6 +72,39 @@ class Gallery:
 
     images: dict[UUID, ImageFacts] = field(default_factory=dict)
     tokens: list[str | None] = field(default_factory=list)
+    bodies: dict[UUID, dict[str, Any]] = field(default_factory=dict)
+    shared: list[tuple[UUID, str]] = field(default_factory=list)
+    asked: list[dict[str, str]] = field(default_factory=list)
+    is_full: bool = False
+
+    def create(self, body: dict[str, Any], token: str | None = None) -> ImageFacts:
+        if self.is_full:
+            raise TooLarge("The project may have no more images")
+        self.tokens.append(token)
+        image = self.add(id=UUID(body["id"]), status="queued", size=None, os_hash_value=None, name=body["name"])
+        self.bodies[image.id] = body
+        return image
+
+    def share(self, image_id: UUID | str, project_id: str, token: str | None = None) -> None:
+        self.shared.append((UUID(str(image_id)), project_id))
+
+    def remove(self, image_id: UUID | str, token: str | None = None) -> None:
+        del self.images[self.show(image_id).id]
+
+    def find(self, token: str | None = None, **filters: str) -> list[ImageFacts]:
+        self.asked.append(filters)
+        return list(self.images.values())
+
+    def change(self, image_id: UUID | str, steps: list[dict[str, Any]], token: str | None = None) -> ImageFacts:
+        image = self.show(image_id)
+        properties = dict(image.properties)
+        for step in steps:
+            name = step["path"].removeprefix("/").replace("~1", "/").replace("~0", "~")
+            properties.pop(name, None)
+            if step["op"] == "add":
+                properties[name] = step["value"]
+        self.images[image.id] = image.model_copy(update={"properties": properties})
+        return self.images[image.id]
 
     def add(self, **changes: Any) -> ImageFacts:
         image = an_image(**changes)
@@ -110,7 +147,7 @@ class World:
             if version is not None:
                 headers["openstack-api-version"] = f"compute {version}"
             self.clients[project, roles, version] = httpx.Client(
-                transport=self.inside.transport(), base_url="http://compute", headers=headers, timeout=30
+                transport=self.inside.transport(), base_url="http://compute", headers=headers, timeout=120
             )
         return self.clients[project, roles, version]
 
@@ -178,13 +215,15 @@ class World:
         with self.kit.database.reading() as session:
             return session.scalars(select(ServerRow).where(ServerRow.id == UUID(server_id))).one()
 
-    def host(self, name: str = "one", *, vcpus: int = 4, memory_mib: int = 8192, disk_gib: int = 100) -> UUID:
+    def host(
+        self, name: str = "one", *, vcpus: int = 4, memory_mib: int = 8192, disk_gib: int = 100, **told: Any
+    ) -> UUID:
         """A host that was just heard of; its console answers with what `consoles` holds."""
         now, host_id = utc_now(), uuid4()
         facts = {
             "host": name, "address": "192.0.2.1", "hypervisor_type": "QEMU", "hypervisor_version": 7_002_022,
             "vcpus": vcpus, "memory_mib": memory_mib, "disk_gib": disk_gib, "cpu_info": {"arch": "x86_64"},
-            "traits": [], "memory_reserved_mib": 512, "disk_free_gib": 50,
+            "traits": [], "memory_reserved_mib": 512, "disk_free_gib": 50, **told,
         }  # fmt: skip
         service = {"id": uuid4(), "host": name, "binary": "nova-compute", "zone": "nova", "seen_at": now}
         amounts = {"VCPU": vcpus, "MEMORY_MB": memory_mib, "DISK_GB": disk_gib}
@@ -227,11 +266,13 @@ def a_world(database_url: str, images: Images | None = None, *, is_new: bool = T
     kit = Kit(
         settings=settings,
         url=URL,
+        image_url=IMAGE_URL,
+        console_url="http://cloud.test/console",
         database=database,
         bus=bus,
         images=images or gallery,
         projects=registry,
-        policy=Policy(RULES),
+        policy=copy(BUILT_IN),
     )
     verifier = a_verifier()
     inside.add("compute", compute_app(kit, verifier, identity_url="http://cloud.test/identity"))

@@ -11,7 +11,7 @@ from common.errors import Conflict, InvalidInput
 from services.compute.core.extra_specs import must_be_valid
 from services.compute.core.keypairs import fingerprint_of, generate_ssh
 from services.compute.core.names import hostname_of, is_name, numbered
-from services.compute.core.patterns import like
+from services.compute.core.patterns import Pattern, pattern_of
 from services.compute.core.states import Action, StatusMatch, VmState, admit, matches, status_of
 
 ID = UUID("a0e4475e-22fb-4d30-add2-bbb808cf797a")
@@ -44,7 +44,7 @@ def test_one_server_keeps_its_name_and_several_are_numbered() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "sql"),
+    ("given", "sql"),
     [
         ("web", "%web%"),
         ("^web$", "web"),
@@ -52,17 +52,21 @@ def test_one_server_keeps_its_name_and_several_are_numbered() -> None:
         ("50%_", "%50\\%\\_%"),
         ("a\\.b", "%a.b%"),
         ("a\\$", "%a$%"),
-        ("(x|y)+", "%(x|y)+%"),
     ],
 )
-def test_a_name_filter_becomes_a_bounded_pattern(pattern: str, sql: str) -> None:
-    assert like(pattern, "name") == sql
+def test_a_simple_name_filter_becomes_what_databases_find_fast(given: str, sql: str) -> None:
+    assert pattern_of(given, "name") == Pattern(sql, is_regular=False)
 
 
-@pytest.mark.parametrize("pattern", ["a" * 256, ".*" * 6, "a\0"])
-def test_a_name_filter_without_bounds_is_refused(pattern: str) -> None:
-    with pytest.raises(InvalidInput):
-        like(pattern, "name")
+@pytest.mark.parametrize("given", ["(x|y)+", "a{2}", "[0-9]", "a$b", ".*" * 6, "\\d"])
+def test_other_name_filters_stay_regular_expressions(given: str) -> None:
+    assert pattern_of(given, "name").is_regular
+
+
+@pytest.mark.parametrize("given", ["a" * 256, "a\0", "(", "*", "(?=a)", "(a)\\1"])
+def test_a_name_filter_that_is_none_is_refused_in_novas_words(given: str) -> None:
+    with pytest.raises(InvalidInput, match="is not a 'regex'"):
+        pattern_of(given, "name")
 
 
 def test_a_refusal_says_what_stands_in_the_way() -> None:
@@ -117,9 +121,9 @@ def test_what_is_no_key_is_refused(kind: str) -> None:
 
 @pytest.mark.parametrize("name", ["hw:cpu_realtime_mask", "hw:numa_cpus.0", "pci_passthrough:alias", "hw:pmem"])
 def test_no_extra_spec_takes_long_to_check(name: str) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
 
     with pytest.raises(InvalidInput):
         must_be_valid(name, "1" * 120 + "," * 20 + "1" * 100 + "!")
 
-    assert time.perf_counter() - began < 0.5
+    assert time.thread_time() - began < 0.5

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from services.compute.core.guests import GuestImage, GuestSpec
+from services.compute.core.guests import BlankDisk, GuestImage, GuestSpec
+from services.compute.core.hardware import hardware_of
 from services.compute.drivers.libvirt import LibvirtOptions
 
 
@@ -48,6 +49,9 @@ def a_spec(
     memory_mib: int = 128,
     disk_format: str = "qcow2",
     config_drive: dict[str, str] | None = None,
+    properties: dict[str, str] | None = None,
+    extra_specs: dict[str, str] | None = None,
+    disks: tuple[BlankDisk, ...] = (),
 ) -> GuestSpec:
     return GuestSpec(
         server_id=uuid4(),
@@ -60,6 +64,8 @@ def a_spec(
         root_gib=root_gib,
         image=an_image(disk_format=disk_format),
         config_drive=config_drive,
+        hardware=hardware_of(properties or {}, extra_specs or {}),
+        disks=disks,
     )
 
 
@@ -77,7 +83,7 @@ def libvirt_options(
     )
 
 
-def eventually(condition: Callable[[], bool], *, within_s: float = 10) -> bool:
+def eventually(condition: Callable[[], bool], *, within_s: float = 90) -> bool:
     """True as soon as the condition holds, False if it doesn't in time."""
     deadline = time.monotonic() + within_s
     while not condition():

@@ -5,18 +5,14 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
+from services.compute.core.consoles import ConsoleKind
 from services.compute.core.guests import GuestSpec
-from services.compute.drivers.libvirt.domains import (
-    NAMESPACE,
-    DomainPlan,
-    Identity,
-    Machine,
-    RootDisk,
-    domain_xml,
-    read_identity,
-    read_images,
-)
-from tests.unit.compute.drivers.builders import a_spec
+from services.compute.drivers.libvirt.domains import NAMESPACE, domain_xml, read_identity, read_images, serial_line
+from services.compute.drivers.libvirt.machines import SCREENS
+from services.compute.drivers.libvirt.placing import cpu_mode
+from services.compute.drivers.libvirt.plans import DomainPlan, Identity, Machine, Processing, RootDisk
+from services.compute.drivers.libvirt.screens import graphics_index
+from tests.unit.compute.drivers.builders import a_spec, libvirt_options
 
 HOSTILE = (
     'a"/><devices><disk/></devices>',
@@ -33,11 +29,14 @@ HOSTILE = (
 
 
 def a_plan(spec: GuestSpec, *, virt_type: str = "qemu", config_drive: Path | None = None) -> DomainPlan:
+    machine = Machine(virt_type, "pc-q35-7.2", "x86_64", "/usr/bin/qemu-system-x86_64", SCREENS)
     return DomainPlan(
         identity=Identity.of(spec, cloud_id="c1", host="h1"),
-        machine=Machine(virt_type, "pc-q35-7.2", "x86_64", "/usr/bin/qemu-system-x86_64"),
+        machine=machine,
+        processing=Processing(cpu_mode(libvirt_options(Path("/s")), machine)),
         vcpus=spec.vcpus,
         memory_mib=spec.memory_mib,
+        hardware=spec.hardware,
         root=RootDisk(Path("/s/disk"), Path("/s/image"), "qcow2"),
         config_drive=config_drive,
         console_log=Path("/s/log"),
@@ -75,11 +74,50 @@ def test_a_guest_has_no_device_that_it_does_not_need() -> None:
     devices = etree.fromstring(domain_xml(a_plan(a_spec())).encode()).find("devices")
     assert devices is not None
 
-    assert not {"graphics", "sound", "input", "redirdev", "hostdev", "smartcard", "parallel"} & {
+    assert not {"sound", "input", "redirdev", "hostdev", "smartcard", "parallel"} & {
         str(child.tag) for child in devices
     }
     assert [disk.get("device") for disk in devices.findall("disk")] == ["disk"]
     assert [usb.get("model") for usb in devices.findall("controller[@type='usb']")] == ["none"]
+
+
+def test_a_guests_screen_listens_nowhere() -> None:
+    devices = etree.fromstring(domain_xml(a_plan(a_spec())).encode()).find("devices")
+    assert devices is not None
+
+    assert [graphics.get("type") for graphics in devices.findall("graphics")] == ["vnc", "spice"]
+    assert [listen.get("type") for listen in devices.findall("graphics/listen")] == ["none", "none"]
+    assert not [graphics for graphics in devices.findall("graphics") if {"passwd", "port"} & set(graphics.keys())]
+
+
+def test_nothing_of_whoever_looks_on_goes_to_the_guest_but_keys_and_the_mouse() -> None:
+    domain = domain_xml(a_plan(a_spec()))
+    spice = etree.fromstring(domain.encode()).find("devices/graphics[@type='spice']")
+    assert spice is not None
+
+    assert [one.get("copypaste") for one in spice.iterfind("clipboard")] == ["no"]
+    assert [one.get("enable") for one in spice.iterfind("filetransfer")] == ["no"]
+
+
+def test_a_screen_is_found_among_those_that_a_guest_has() -> None:
+    domain = domain_xml(a_plan(a_spec()))
+
+    assert [graphics_index(domain, kind) for kind in ConsoleKind] == [0, 1, None]
+
+
+@pytest.mark.parametrize(
+    ("xml", "line"),
+    [
+        (
+            "<domain><devices><serial type='pty'><source path='/dev/pts/7'/></serial></devices></domain>",
+            Path("/dev/pts/7"),
+        ),
+        ("<domain><devices><serial type='pty'/></devices></domain>", None),
+        ("<domain><devices/></domain>", None),
+    ],
+)
+def test_the_serial_line_of_a_guest_is_found_while_it_runs(xml: str, line: Path | None) -> None:
+    assert serial_line(xml) == line
 
 
 def test_the_backing_chain_is_spelled_out_and_the_image_is_never_given_away() -> None:

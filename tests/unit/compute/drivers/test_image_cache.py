@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -79,7 +80,7 @@ ImageCache(pathlib.Path(sys.argv[1])).ensure(an_image(b"some bytes"), fetch)
     command = [sys.executable, "-c", program, str(tmp_path / "images"), str(asked)]
     running = [subprocess.Popen(command) for _ in range(3)]
 
-    assert [process.wait(timeout=30) for process in running] == [0, 0, 0]
+    assert [process.wait(timeout=120) for process in running] == [0, 0, 0]
     assert asked.read_text() == "x"
 
 
@@ -176,3 +177,53 @@ def test_pruning_spares_what_was_wanted_just_now(cache: ImageCache) -> None:
 
     assert cache.prune(set(), max_bytes=0) == []
     assert path.exists()
+
+
+def test_a_file_that_was_changed_behind_its_back_is_fetched_again(cache: ImageCache) -> None:
+    image, source = an_image(DATA), Source()
+    path = cache.ensure(image, source)
+    path.chmod(0o644)
+    with path.open("r+b") as file:
+        file.write(b"y")
+
+    again = cache.ensure(image, source)
+
+    assert again.read_bytes() == DATA
+    assert source.asked == 2
+
+
+def test_a_file_that_only_looks_changed_is_hashed_and_kept(cache: ImageCache) -> None:
+    image, source = an_image(DATA), Source()
+    path = cache.ensure(image, source)
+    os.utime(path, (1, 1))
+
+    cache.ensure(image, source)
+
+    assert source.asked == 1
+
+
+def test_a_cached_image_costs_no_second_reading(cache: ImageCache) -> None:
+    data = bytes(64 << 20)
+    image, source = an_image(data), Source(data)
+    cache.ensure(image, source)
+
+    took = []
+    for _ in range(20):
+        began = time.thread_time()
+        cache.ensure(image, source)
+        took.append(time.thread_time() - began)
+
+    assert source.asked == 1
+    assert sorted(took)[10] < 0.030
+
+
+def test_what_nobody_wanted_for_long_goes_though_there_is_room(cache: ImageCache) -> None:
+    old, used, young = (an_image(DATA + name) for name in (b"old", b"used", b"young"))
+    for image, name in ((old, b"old"), (used, b"used"), (young, b"young")):
+        cache.ensure(image, Source(DATA + name))
+    for image in (old, used):
+        os.utime(cache.directory / "locks" / image.sha512, (1, 1))
+
+    gone = cache.prune({used.sha512}, max_bytes=1 << 40, oldest_s=3600)
+
+    assert gone == [old.sha512]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from sqlalchemy import update
 
@@ -13,7 +17,7 @@ from common.saga.store import Sagas
 from common.saga.tables import SagaState
 from services.compute.contract import ServerChanged
 from services.compute.core import config_drive
-from services.compute.core.guests import PowerState
+from services.compute.core.guests import PowerState, drive_of
 from services.compute.core.states import VmState
 from services.compute.db.tables import SAGAS, ServerRow, ServiceRow
 from services.compute.sagas import (
@@ -26,7 +30,7 @@ from services.compute.sagas import (
     StartServer,
     StopServer,
 )
-from services.compute.sagas.guest_spec import identity_of, needs_drive
+from services.compute.sagas.guest_spec import identity_of, needs_drive, spec_of
 from services.compute.sagas.kit import Rules
 from tests.harness.compute import FLAVOR, ComputeWorld
 from tests.harness.waiting import until
@@ -172,7 +176,7 @@ def test_each_change_is_told_once_it_is_committed(world: ComputeWorld) -> None:
 
     world.a_booted_server()
 
-    until(lambda: len(heard) == 2, within_s=5, every_s=0.01)
+    until(lambda: len(heard) == 2, every_s=0.01)
     assert [(one.vm_state, one.task_state) for one in heard] == [("building", "spawning"), ("active", None)]
 
 
@@ -191,10 +195,46 @@ def test_the_config_drive_tells_the_guest_who_it_is(world: ComputeWorld) -> None
     assert meta["uuid"] == str(server_id) and meta["hostname"] == "web" and meta["project_id"] == "p"
     assert meta["public_keys"] == {"k": "ssh-ed25519 AAAA"} and meta["meta"] == {"role": "web"}
     assert meta["admin_pass"] == "secret"
-    assert drive["openstack/latest/user_data"] == drive["ec2/latest/user-data"] == "#cloud-config\n"
+    assert drive["openstack/latest/user_data"] == drive["ec2/latest/user-data"] == b"#cloud-config\n"
     assert json.loads(drive["openstack/latest/network_data.json"]) == {"links": [], "networks": [], "services": []}
     assert ec2["public-keys"] == {"0": {"_name": "0=k", "openssh-key": "ssh-ed25519 AAAA"}}
     assert "openstack/2012-08-10/meta_data.json" in drive and "openstack/2012-08-10/vendor_data.json" not in drive
+
+
+def test_each_version_of_the_metadata_holds_what_it_had(world: ComputeWorld) -> None:
+    drive = config_drive.files(identity_of(world.server(world.a_server())))
+    meta = {
+        version: json.loads(drive[f"openstack/{version}/meta_data.json"])
+        for version in ("2012-08-10", "2013-04-04", "2015-10-15", "2016-06-30", "2020-10-14", "latest")
+    }
+
+    later = {"admin_pass", "random_seed", "project_id", "devices", "dedicated_cpus"}
+    assert later & set(meta["2012-08-10"]) == set()
+    assert later & set(meta["2013-04-04"]) == {"admin_pass", "random_seed"}
+    assert later & set(meta["2015-10-15"]) == {"admin_pass", "random_seed", "project_id"}
+    assert later - set(meta["2016-06-30"]) == {"dedicated_cpus"}
+    assert later <= set(meta["2020-10-14"]) and meta["latest"] == meta["2020-10-14"]
+    assert len(base64.b64decode(meta["latest"]["random_seed"])) == 512
+
+
+def test_user_data_arrive_as_they_were_given_and_vendor_data_beside_them(world: ComputeWorld) -> None:
+    packed = gzip.compress(b"#cloud-config")
+    server = world.server(world.a_server(user_data=base64.b64encode(packed).decode()))
+    kit = replace(world.kit, vendor=Told())
+
+    drive = drive_of(spec_of(server, kit, build=server.id))
+
+    assert drive is not None and drive["openstack/latest/user_data"] == drive["ec2/latest/user-data"] == packed
+    assert json.loads(drive["openstack/2013-10-17/vendor_data.json"]) == {"motd": "hello"}
+    assert json.loads(drive["openstack/latest/vendor_data2.json"]) == {
+        "static": {"motd": "hello"}, "cmdb": {"name": "web"}
+    }  # fmt: skip
+    assert "openstack/2016-06-30/vendor_data2.json" not in drive
+
+
+class Told:
+    def told(self, about: Mapping[str, Any]) -> config_drive.VendorData:
+        return config_drive.VendorData({"motd": "hello"}, {"cmdb": {"name": about["hostname"]}})
 
 
 def test_without_the_operators_rule_only_who_asks_gets_a_config_drive(world: ComputeWorld) -> None:

@@ -10,6 +10,7 @@ from services.compute.core.scheduling import Candidate, HostView, Wish, wish_of
 from services.compute.core.weighers import best_first
 
 FLAVOR = {"vcpus": 1, "memory_mib": 2048, "root_gib": 10, "ephemeral_gib": 0, "swap_mib": 0, "extra_specs": {}}
+ASKS_FOR_A_CARD = FLAVOR | {"extra_specs": {"resources:CUSTOM_CARD": "1"}}
 
 
 def a_host(name: str, *, memory_mib: int = 8192, vcpus: int = 8, disk_gib: int = 100, **more: object) -> HostView:
@@ -69,6 +70,7 @@ def test_each_filter_tells_which_hosts_it_removed() -> None:
         ([a_host("a")], {"beside": ["b"]}, "leave out the hint 'same_host'"),
         ([a_host("a")], {"image_properties": {"trait:CUSTOM_X": "required"}}, "without requiring CUSTOM_X"),
         ([a_host("a", is_up=False, is_disabled=True)], {}, "more than one of these has to change"),
+        ([a_host("a")], {"flavor": ASKS_FOR_A_CARD}, "asks for at most 0 of CUSTOM_CARD, which host a has left"),
         ([], {}, "start an agent on one"),
     ],
 )
@@ -86,6 +88,12 @@ def test_the_advice_is_true() -> None:
     smaller = a_wish(flavor=FLAVOR | {"memory_mib": most_mib})
 
     assert [host.name for host in passing(hosts, smaller)] == ["a"]
+
+
+def test_one_host_is_no_hosts() -> None:
+    told = explain([a_host("a", is_up=False)], a_wish()).message
+
+    assert told.startswith("No valid host was found. Of 1 host, ComputeFilter removed 1: a (down).")
 
 
 def test_a_long_list_of_hosts_is_cut() -> None:

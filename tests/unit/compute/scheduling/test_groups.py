@@ -15,6 +15,7 @@ from services.compute.db.server_groups import ServerGroups
 from services.compute.db.tables import AggregateHostRow
 from services.compute.sagas import BOOT_SERVER, BootServer
 from tests.harness.compute import FLAVOR, ComputeWorld
+from tests.unit.compute.sagas.conftest import tables as tables
 from tests.unit.compute.sagas.conftest import world as world
 
 

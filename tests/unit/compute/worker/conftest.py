@@ -1,3 +1,3 @@
-from tests.unit.compute.sagas.conftest import world
+from tests.unit.compute.sagas.conftest import tables, world
 
-__all__ = ["world"]
+__all__ = ["tables", "world"]

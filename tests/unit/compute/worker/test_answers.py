@@ -13,7 +13,14 @@ from services.compute.core.guests import GuestFound, PowerState
 from services.compute.core.states import VmState
 from services.compute.db.hosts import Hosts
 from services.compute.db.tables import SAGAS
-from services.compute.sagas import DELETE_SERVER, STOP_SERVER, DeleteServer, StopServer
+from services.compute.sagas import (
+    DELETE_SERVER,
+    SNAPSHOT_SERVER,
+    STOP_SERVER,
+    DeleteServer,
+    SnapshotServer,
+    StopServer,
+)
 from tests.harness.compute import ComputeWorld
 from tests.harness.waiting import until
 
@@ -155,6 +162,83 @@ def test_guests_that_ran_before_the_machine_was_restarted_run_again(world: Compu
     assert world.server(ran).vm_state == VmState.ACTIVE
 
 
+@pytest.mark.parametrize(
+    ("vm_state", "power", "fate"),
+    [
+        (VmState.RESCUED, PowerState.RUNNING, "run"),
+        (VmState.RESIZED, PowerState.RUNNING, "run"),
+        (VmState.RESIZED, PowerState.SHUTDOWN, None),
+        (VmState.SHELVED, PowerState.SHUTDOWN, None),
+        (VmState.PAUSED, PowerState.PAUSED, None),
+    ],
+)
+def test_what_ran_in_any_state_runs_again_and_nothing_else(
+    world: ComputeWorld, vm_state: VmState, power: PowerState, fate: str | None
+) -> None:
+    server_id = world.a_booted_server(wanted_zone="nova:sim-1")
+    world.change(server_id, vm_state=vm_state, power_state=power)
+    world.hosts["sim-1"].happen(server_id, PowerState.SHUTDOWN)
+
+    assert compared(world, "sim-1", after_boot=True) == ({server_id: fate} if fate else {})
+
+    paused = vm_state is VmState.PAUSED  # its memory is gone
+    assert world.server(server_id).vm_state == (VmState.STOPPED if paused else vm_state)
+    assert not paused or messages(world, server_id)[0] == "The guest was off after its host was restarted"
+
+
+def messages(world: ComputeWorld, server_id: UUID) -> list[str | None]:
+    """Of its timeline, newest first."""
+    with world.database.reading() as session:
+        sagas = Sagas(session, SAGAS)
+        events = [sagas.events_of([row.id]) for row in sagas.of_resource(server_id)]
+        return [event.message for found in events for event in found]
+
+
+def test_a_guest_that_something_is_done_to_waits_for_its_restart(world: ComputeWorld) -> None:
+    server_id, image_id = world.a_booted_server(wanted_zone="nova:sim-1"), world.gallery.make()
+    world.begin(SNAPSHOT_SERVER, SnapshotServer(server_id=server_id, image_id=image_id))
+    world.hosts["sim-1"].happen(server_id, PowerState.SHUTDOWN)
+    (world.directory / "sim-1.boot").write_text("another boot")
+
+    world.reconcile()
+    assert world.hosts["sim-1"].state(server_id) is PowerState.SHUTDOWN
+    world.engine.run_due()
+    world.reconcile()
+
+    assert world.hosts["sim-1"].state(server_id) is PowerState.RUNNING
+    assert world.server(server_id).vm_state == VmState.ACTIVE
+    assert messages(world, server_id)[0] == "The guest was started again after its host was restarted"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (VmState.ACTIVE, VmState.ERROR),
+        (VmState.RESCUED, VmState.RESCUED),
+        (VmState.RESIZED, VmState.RESIZED),
+        (VmState.STOPPED, VmState.STOPPED),
+    ],
+)
+def test_a_guest_that_could_not_be_started_again_shows_so_and_why(
+    world: ComputeWorld, before: VmState, after: VmState
+) -> None:
+    server_id = world.a_booted_server()
+    power = PowerState.SHUTDOWN if before is VmState.STOPPED else PowerState.RUNNING
+    world.change(server_id, vm_state=before, power_state=power)
+    world.clock.advance(30)
+    host, off = world.server(server_id).host or "", PowerState.SHUTDOWN
+    call = GuestChanged(host=host, server_id=server_id, power_state=off, at=world.clock.now(), failure="no such disk")
+
+    for _ in range(2):
+        world.bus.call(call)
+
+    server = world.server(server_id)
+    assert (server.vm_state, server.power_state) == (after, PowerState.SHUTDOWN)
+    why = "The guest could not be started again after its host was restarted: no such disk"
+    assert messages(world, server_id).count(why) == (0 if before is VmState.STOPPED else 1)
+    assert (after is VmState.ERROR) == (server.fault is not None and server.fault["message"] == why)
+
+
 def test_a_guest_that_ended_unheard_is_found_by_comparison(world: ComputeWorld) -> None:
     server_id = world.a_booted_server(wanted_zone="nova:sim-1")
     world.hosts["sim-1"].happen(server_id, PowerState.SHUTDOWN)
@@ -203,3 +287,15 @@ def test_registering_twice_gives_the_same_id(world: ComputeWorld) -> None:
     ids = {world.bus.call(RegisterHost(facts=facts)) for _ in range(3)}
 
     assert len(ids) == 1
+
+
+def test_copies_that_no_saga_is_at_work_with_are_removed(world: ComputeWorld) -> None:
+    idle, at_work = world.a_booted_server(), world.a_booted_server()
+    world.begin(STOP_SERVER, StopServer(server_id=at_work))
+    fates: dict[UUID, str] = {}
+
+    for host in world.hosts:
+        call = CompareGuests(host=host, guests=world.hosts[host].guests(), copied=[idle, at_work], at=world.clock.now())
+        fates |= {fate.server_id: fate.fate for fate in world.bus.call(call)}
+
+    assert fates == {idle: "tidy"}

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import pytest
 from sqlalchemy import select, update
 
 from services.compute.core.states import VmState
@@ -11,10 +12,12 @@ from services.compute.sagas import (
     BOOT_SERVER,
     DELETE_SERVER,
     RESIZE_SERVER,
+    SHELVE_SERVER,
     SOFT_DELETE_SERVER,
     BootServer,
     DeleteServer,
     ResizeServer,
+    ShelveServer,
     SoftDeleteServer,
 )
 from services.compute.sagas.kit import Kit, Rules
@@ -98,6 +101,23 @@ def test_a_resize_that_nobody_confirmed_in_time_is_confirmed(world: ComputeWorld
     assert world.disagreements() == []
 
 
+def test_a_shelved_server_leaves_its_host_when_its_time_is_over(world: ComputeWorld) -> None:
+    world.kit = replace(world.kit, rules=Rules(shelved_offload_s=3600))
+    world.engine = world._engine()
+    server_id = world.a_booted_server()
+    world.do(SHELVE_SERVER, ShelveServer(server_id=server_id, image_id=world.gallery.make()))
+
+    a_housekeeping(world).tidy()
+    world.engine.run_due()
+    assert world.server(server_id).vm_state == VmState.SHELVED
+    world.clock.advance(3601)
+    a_housekeeping(world).tidy()
+    world.engine.run_due()
+
+    assert (world.server(server_id).vm_state, world.guests()) == (VmState.SHELVED_OFFLOADED, {})
+    assert world.disagreements() == []
+
+
 def test_what_is_old_is_forgotten(world: ComputeWorld) -> None:
     old, recent = world.a_booted_server(), world.a_booted_server()
     world.do(DELETE_SERVER, DeleteServer(server_id=old))
@@ -132,3 +152,22 @@ def test_after_being_deaf_hosts_have_time_to_be_heard(world: ComputeWorld) -> No
     long_back = kit.is_down("sim-1")
 
     assert (while_hearing, while_deaf, just_back, long_back) == (True, False, False, True)
+
+
+@pytest.mark.parametrize("is_deleted", [False, True], ids=["kept", "deleted"])
+def test_a_server_whose_order_nobody_can_read_says_so_and_can_be_deleted(world: ComputeWorld, is_deleted: bool) -> None:
+    server_id = world.a_booted_server()
+    world.change(server_id, task_state="deleting" if is_deleted else "powering-off")
+    keeper = Housekeeping(world.kit, Hearing(), timedelta(days=1))
+    with world.database.transaction() as session:
+        keeper.give_up(session, server_id, "nobody can read it")
+    told = world.server(server_id)
+
+    ended = world.do(DELETE_SERVER, DeleteServer(server_id=server_id))
+
+    assert ended.vm_state == VmState.DELETED
+    if is_deleted:
+        assert (told.vm_state, told.fault) == (VmState.ACTIVE, None)
+    else:
+        assert (told.vm_state, told.task_state) == (VmState.ERROR, None)
+        assert told.fault is not None and told.fault["message"] == "nobody can read it"

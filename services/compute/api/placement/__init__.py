@@ -1,0 +1,1 @@
+"""The Placement API: what hosts have and who holds it, over the scheduler's own tables."""
