@@ -4,6 +4,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 unexport PYTHONDONTWRITEBYTECODE  # every process would compile everything again
 PYTEST := .venv/bin/pytest
+TWICE := tests/twice.sh
 DATA ?= /var/lib/pileus/default
 LISTEN ?= 127.0.0.1:8470
 PORT ?= 8470
@@ -62,17 +63,17 @@ format: ## ruff format and its safe fixes
 test: setup lint test-unit test-contract test-integration test-e2e ## everything that CI runs
 
 test-unit: ## unit and architecture tests
-	@$(PYTEST) -q -n 2 tests/unit tests/architecture tests/security $(T)
+	@$(TWICE) -n 2 tests/unit tests/architecture tests/security $(T)
 
 test-contract: ## real adapters behave like the fakes
-	@$(PYTEST) -q -n 2 tests/contract $(T)
+	@$(TWICE) -n 2 tests/contract $(T)
 
 test-integration: ## one service whole, one outside thing real
-	@$(PYTEST) -q -n 2 --dist loadfile tests/integration $(T)
+	@$(TWICE) -n 2 --dist loadfile tests/integration $(T)
 
 test-e2e: ## the platform through its public face, embedded and distributed
-	@$(PYTEST) -q -n 2 --ignore tests/e2e/test_under_fire.py tests/e2e $(T)
-	@$(PYTEST) -q tests/e2e/test_under_fire.py $(T)  # alone: it kills the machine's libvirtd
+	@$(TWICE) -n 2 --ignore tests/e2e/test_under_fire.py tests/e2e $(T)
+	@$(TWICE) tests/e2e/test_under_fire.py $(T)  # alone: it kills the machine's libvirtd
 
 interop: setup ## OpenStack's acceptance tests against a cloud of their own: SET=identity ONLY=trusts
 	@$(PY) -m tests.interop $(SET) --only "$(ONLY)"
