@@ -66,7 +66,18 @@ def drift(database: Database, metadata: MetaData) -> list[object]:
     from alembic.migration import MigrationContext
 
     with database.engine.connect() as connection:
-        return list(compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata))
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, _as_in(database.engine.dialect.name, metadata)))
+
+
+def _as_in(dialect: str, metadata: MetaData) -> MetaData:
+    """The same tables without what databases of another kind have."""
+    same = MetaData(naming_convention=metadata.naming_convention)
+    for table in metadata.tables.values():
+        strange = {index.name for index in table.indexes if index.info.get("dialect", dialect) != dialect}
+        copy = table.to_metadata(same)
+        copy.indexes -= {index for index in copy.indexes if index.name in strange}
+    return same
 
 
 def run_migrations() -> None:

@@ -18,6 +18,8 @@ LISTS = {
     "newest images": "limit=25",
     "a later page": "limit=25&marker={marker}",
     "a page of 100 by name": "limit=100&sort=name:asc",
+    "a later page of what is largest": "limit=25&sort=size:desc&marker={marker}",
+    "a later page by format": "limit=25&sort=disk_format:desc&marker={marker}",
     "public images": "visibility=public",
     "an image found by name": "name=seed-000050",
     "images with a rare tag": "tag=rare",

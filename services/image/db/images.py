@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from common.db.paging import after, in_order
+from common.db.paging import after_in_parts, in_order
 from common.db.types import utc_now
 from common.errors import Conflict, InvalidInput, NotFound
 from services.image.core.images import Attributes, Content, Image, Status, Viewer, Visibility
@@ -87,11 +87,13 @@ class Images:
         wanted += [self._having(TagRow, TagRow.value == value) for value in listing.tags]
         wanted += [self._having(PropertyRow, _is_property(*one)) for one in listing.properties]
         sorts = [(_column(one.attribute), one.descends) for one in listing.sorts]
+        beyond: list[ColumnElement[bool]] = [true()]
         if listing.marker is not None:
-            wanted.append(after(sorts, self._marker(listing.marker, viewer, [column for column, _ in sorts])))
+            beyond = after_in_parts(sorts, self._marker(listing.marker, viewer, [column for column, _ in sorts]))
         parts = [
-            in_order(select(ImageRow.id).where(part, *wanted), sorts).limit(listing.limit).subquery()
+            in_order(select(ImageRow.id).where(part, later, *wanted), sorts).limit(listing.limit).subquery()
             for part in _listed(listing, viewer)
+            for later in beyond
         ]
         ids = union_all(*(select(part.c.id) for part in parts))
         page = in_order(select(*COLUMNS).where(ImageRow.id.in_(ids)), sorts).limit(listing.limit)
@@ -115,6 +117,8 @@ class Images:
         A database would have to guess, and SQLite's guess is always the same.
         """
         found = self.session.scalars(ids.limit(FEW + 1)).all()
+        if not found:
+            return false()
         return ImageRow.id.in_(found) if len(found) <= FEW else None
 
     def add(self, image_id: UUID, attributes: Attributes) -> Image:

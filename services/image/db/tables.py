@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Text, Uuid
+from sqlalchemy import BigInteger, ForeignKey, Index, Text, Uuid, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from common.db.types import Json, Table
+from common.db.types import Json, Table, only_in
 from common.saga.tables import SagaColumns, SagaEventColumns, SagaTables
 
 START = 100  # characters
+
+SORTED_BY = {
+    "name": True,
+    "disk_format": True,
+    "container_format": True,
+    "size": True,
+    "status": False,
+    "updated_at": False,
+}
+"""Whether an image may lack it."""
+
+
+def sorted_by(column: str, *, owned: bool, may_lack: bool) -> Iterator[Index]:
+    """Indexes for lists in the order of `column`: images without it come first, in PostgreSQL only if the index says so."""
+    names = [*(("owner",) if owned else ()), column, "created_at", "id"]
+    if not may_lack:
+        yield Index(None, *names)
+        return
+    yield only_in("sqlite", Index(None, *names))
+    first = [text(f"{name} NULLS FIRST") if name == column else name for name in names]
+    yield only_in("postgresql", Index(f"ix_images_{'_'.join(names)}_nulls_first", *first))
 
 
 class ImageTable(Table):
@@ -43,9 +65,10 @@ class ImageRow(ImageTable):
         Index(None, "checksum"),
         Index(None, "os_hash_value"),
         *(
-            Index(None, *first, sorted_by, "created_at", "id")
-            for first in ((), ("owner",))
-            for sorted_by in ("name", "status", "disk_format", "container_format", "size", "updated_at")
+            index
+            for column, may_lack in SORTED_BY.items()
+            for owned in (False, True)
+            for index in sorted_by(column, owned=owned, may_lack=may_lack)
         ),
     )
 
