@@ -61,8 +61,8 @@ def create_app(service: Service) -> FastAPI:
         setattr(app.state, name, value)
     routers = (_health(service), *service.routers)
     _answer_errors(app, service.faults, routers)
-    for router in routers:
-        app.include_router(router)
+    for router in routers:  # `include_router` would build each route once more, with the first request, and keep both
+        app.router.routes.extend(router.routes)
     for kind, options in reversed(service.middleware):
         app.add_middleware(kind, **options)
     app.add_middleware(

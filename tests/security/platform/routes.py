@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,18 +48,9 @@ def routes_of(directory: Path) -> list[Route]:
 
 
 def _routes(service: str, app: FastAPI) -> Iterator[Route]:
-    for route in _flat(app.routes):
-        if route.path not in HEALTH:
+    for route in app.routes:
+        if isinstance(route, APIRoute) and route.path not in HEALTH:
             yield from (Route(service, method, route.path) for method in route.methods or ())
-
-
-def _flat(routes: Iterable[object]) -> Iterator[APIRoute]:
-    """Routers hold routers."""
-    for route in routes:
-        if isinstance(route, APIRoute):
-            yield route
-        elif (router := getattr(route, "original_router", None)) is not None:
-            yield from _flat(router.routes)
 
 
 def _settings(directory: Path) -> Path:
