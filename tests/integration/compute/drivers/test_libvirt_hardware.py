@@ -67,14 +67,16 @@ def unsigned(bootable: Path, place: Path) -> Path:
     return raw
 
 
-def said(hypervisor: LibvirtHypervisor, spec: GuestSpec, *words: str) -> bool:
-    """True once its console has shown all of them."""
+def must_say(hypervisor: LibvirtHypervisor, spec: GuestSpec, *words: str) -> None:
+    """Waits until its console has shown all of them."""
+    text = ""
 
     def shows() -> bool:
+        nonlocal text
         text = hypervisor.console(spec.server_id, max_bytes=1 << 20).decode(errors="replace")
         return all(word in text for word in words)
 
-    return eventually(shows, within_s=BOOT_S)
+    assert eventually(shows, within_s=BOOT_S), f"not all of {words}; its console says: {text[-2000:]}"
 
 
 def nvram(hypervisor: LibvirtHypervisor, spec: GuestSpec) -> list[Path]:
@@ -96,11 +98,11 @@ def test_guests_start_as_their_images_and_flavors_say(
     hypervisor.create(old, bootable)
     hypervisor.create(from_iso, an_iso(place))
 
-    assert said(hypervisor, from_iso, "pileus starts from a CD-ROM")
-    assert said(hypervisor, old, "seen: root=sda2 efi= ", "watchdog=0 serial=1")
-    assert said(hypervisor, refused, "Access Denied")
-    assert said(hypervisor, secure, "seen: root=sda2 efi=/sys/firmware/efi Secure boot enabled")
-    assert said(hypervisor, secure, "watchdog=1 serial=2")
+    must_say(hypervisor, from_iso, "pileus starts from a CD-ROM")
+    must_say(hypervisor, old, "seen: root=sda2 efi= ", "watchdog=0 serial=1")
+    must_say(hypervisor, refused, "Access Denied")
+    must_say(hypervisor, secure, "seen: root=sda2 efi=/sys/firmware/efi Secure boot enabled")
+    must_say(hypervisor, secure, "watchdog=1 serial=2")
 
 
 def test_uefi_keeps_its_variables_as_long_as_its_guest_is_there(hypervisor: LibvirtHypervisor, image: Path) -> None:
