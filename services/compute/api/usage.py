@@ -46,11 +46,11 @@ def list_usages(request: Request, caller: Caller, kit: KitOf, version: Version) 
 @routes.get("/os-simple-tenant-usage/{project_id}")
 @operation("os_compute_api:os-simple-tenant-usage:show")
 def show_usage(project_id: str, request: Request, caller: Caller, kit: KitOf, version: Version) -> Response:
-    """Always with each server; nothing at all for a project that had none."""
+    """Always with each server.  Of a project that had none all is zero: Nova says nothing then, and `openstack` fails at it."""
     kit.must("os-simple-tenant-usage:show", caller, {"project_id": project_id})
     period, now = _period(request.query_params), utc_now()
     servers = _page(request, kit, version, period, now, project_id=project_id)
-    shown = _project(project_id, servers, period, detailed=True) if servers else {}
+    shown = _project(project_id, servers, period, detailed=True)
     path = f"os-simple-tenant-usage/{project_id}"
     more = _next(request, kit, version, servers, path)
     return Json({"tenant_usage": shown} | ({"tenant_usage_links": more} if more else {}))

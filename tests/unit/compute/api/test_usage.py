@@ -25,6 +25,12 @@ def ran(world: World, since: datetime = NOON, until: datetime | None = None, **c
     return server_id
 
 
+def nothing(project: str, start: str = "2026-11-01T00:00:00.000000", stop: str = "2026-11-02T00:00:00.000000") -> Any:
+    totals = dict.fromkeys(("hours", "vcpus_usage", "memory_mb_usage", "local_gb_usage"), 0)
+    shown = {f"total_{name}": value for name, value in totals.items()}
+    return {"tenant_usage": shown | {"tenant_id": project, "start": start, "stop": stop, "server_usages": []}}
+
+
 def usage(world: World, project: str = ALICE, version: str = "2.1", **query: str) -> Any:
     return world.admin(version).get(f"{PATH}/{project}", params=DAY | query).json()
 
@@ -54,7 +60,7 @@ def test_a_server_that_was_never_there_or_at_another_time_is_not_charged(world: 
     ran(world, NOON - timedelta(days=3), NOON - timedelta(days=2))
     ran(world, NOON + timedelta(days=2))
 
-    assert usage(world) == {"tenant_usage": {}}
+    assert usage(world) == nothing(ALICE)
 
 
 def test_a_running_server_is_charged_until_now(world: World) -> None:
@@ -78,7 +84,7 @@ def test_usage_outlives_the_servers_row(world: World) -> None:
     assert usage(world) == before
     with world.kit.database.transaction() as session:
         ServerStates(session).forget_usage(utc_now())
-    assert usage(world) == {"tenant_usage": {}}
+    assert usage(world) == nothing(ALICE)
     assert UUID(server_id)
 
 
@@ -113,7 +119,8 @@ def test_without_a_period_it_is_this_moment_s_usage(world: World) -> None:
     everything, one = world.admin().get(PATH), world.admin().get(f"{PATH}/{'0' * 32}")
 
     assert (everything.status_code, everything.json()) == (200, {"tenant_usages": []})
-    assert (one.status_code, one.json()) == (200, {"tenant_usage": {}})
+    shown = one.json()["tenant_usage"]
+    assert (one.status_code, one.json()) == (200, nothing("0" * 32, shown["start"], shown["stop"]))
 
 
 @pytest.mark.parametrize(
