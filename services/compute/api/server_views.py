@@ -99,7 +99,7 @@ def shown(row: Server, look: Look, *, alone: bool = False) -> dict[str, Any]:
         "trusted_image_certificates": None,
         "locked_reason": row.locked_reason,
         "pinned_availability_zone": (row.wanted_zone or "").partition(":")[0] or None,
-        "scheduler_hints": row.hints,
+        "scheduler_hints": {name: hint if isinstance(hint, list) else [hint] for name, hint in row.hints.items()},
     }
     if alone:
         server["server_groups"] = [look.groups[row.id]] if row.id in look.groups else []

@@ -31,6 +31,16 @@ def test_hints_are_kept_as_they_were_given(world: World, hints: dict[str, Any], 
     assert world.row(answer.json()["server"]["id"]).hints == hints
 
 
+def test_each_hint_is_shown_as_a_list(world: World) -> None:
+    server_id = order(world, {"same_host": ID, "different_host": [ID, ID], "rack": "7"}).json()["server"]["id"]
+
+    shown = world.at("2.100").get(f"/v2.1/servers/{server_id}").json()["server"]
+    [listed] = world.at("2.100").get("/v2.1/servers/detail").json()["servers"]
+
+    hints = {"same_host": [ID], "different_host": [ID, ID], "rack": ["7"]}
+    assert shown["scheduler_hints"] == listed["scheduler_hints"] == hints
+
+
 @pytest.mark.parametrize(
     ("hints", "said"),
     [
