@@ -82,7 +82,8 @@ def _console_output(server_id: str, options: Any, caller: Who, kit: Kit, version
 
 
 def _last(text: str, lines: int) -> str:
-    return "\n".join(text.split("\n")[-lines:]) if lines else ""
+    """What ends the last of them begins no other."""
+    return "\n".join(text.removesuffix("\n").split("\n")[-lines:]) if lines else ""
 
 
 def _lines(given: Any) -> int | None:

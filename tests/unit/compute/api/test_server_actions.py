@@ -131,13 +131,22 @@ def test_readers_look_and_do_nothing(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("length", "output"),
-    [(None, "one\ntwo\nthree"), (2, "two\nthree"), ("1", "three"), (0, ""), (-1, "one\ntwo\nthree")],
+    ("written", "length", "output"),
+    [
+        ("one\ntwo\nthree", None, "one\ntwo\nthree"),
+        ("one\ntwo\nthree", 2, "two\nthree"),
+        ("one\ntwo\nthree", "1", "three"),
+        ("one\ntwo\nthree", 0, ""),
+        ("one\ntwo\nthree", -1, "one\ntwo\nthree"),
+        ("one\ntwo\n", None, "one\ntwo\n"),
+        ("one\ntwo\n", 1, "two"),
+        ("one\ntwo\n\n", 2, "two\n"),
+    ],
 )
-def test_the_console_is_the_newest_lines_of_the_guest(world: World, length: Any, output: str) -> None:
+def test_the_console_is_the_newest_lines_of_the_guest(world: World, written: str, length: Any, output: str) -> None:
     world.host()
     server_id = world.active_server()
-    world.consoles[UUID(server_id)] = "one\ntwo\nthree"
+    world.consoles[UUID(server_id)] = written
 
     answer = world.alice.post(
         f"/v2.1/servers/{server_id}/action", json={"os-getConsoleOutput": {} if length is None else {"length": length}}
