@@ -22,22 +22,21 @@ from services.compute.api.versions import KEYPAIR
 from services.compute.core.keypairs import fingerprint_of, generate_ssh, generate_x509
 
 routes = router()
+LINKED = 35
 
 
 @routes.get("/os-keypairs")
 @operation("os_compute_api:os-keypairs:index")
 def list_keypairs(request: Request, caller: Caller, kit: KitOf, version: Version) -> Response:
-    """Each item is wrapped in itself.  Pages came with 2.35; before, the list is whole."""
+    """Each item is wrapped in itself.  A link to the next page came with 2.35; `openstack` asks for pages without it."""
     user_id = _user(request, caller, version)
     kit.must("os-keypairs:index", caller, {"user_id": user_id})
-    has_pages = version >= 35
-    limit = limit_of(request.query_params, kit.settings.list_limit) if has_pages else kit.settings.list_limit
-    marker = request.query_params.get("marker") if has_pages else None
+    limit, marker = limit_of(request.query_params, kit.settings.list_limit), request.query_params.get("marker")
     with kit.reading() as tx:
         rows = tx.keypairs.page(user_id=user_id, marker=marker, limit=limit)
     listed = [{"keypair": KEYPAIR.at(version, _listed(row))} for row in rows]
     more = None
-    if has_pages and rows and len(rows) == limit:
+    if version >= LINKED and rows and len(rows) == limit:
         more = links.next_page(kit.url, "/os-keypairs", request.query_params, rows[-1].name)
     return Json(links.paged("keypairs", listed, more))
 

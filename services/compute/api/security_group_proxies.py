@@ -47,8 +47,9 @@ def create_group(body: Body, caller: Caller, kit: KitOf, version: Version) -> Re
 @routes.get("/os-security-groups/{group_id}", dependencies=UNTIL)
 @operation(f"{RULE}show")
 def show_group(group_id: str, caller: Caller, kit: KitOf) -> Response:
+    """Not found by a name either: `openstack` then looks for it in the list."""
     kit.must("os-security-groups:show", caller)
-    raise _no_group(group_id)
+    raise NotFound(f"Security group {group_id[:255]} not found.")
 
 
 @routes.put("/os-security-groups/{group_id}", dependencies=UNTIL)

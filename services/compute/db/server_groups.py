@@ -9,13 +9,13 @@ from uuid import UUID
 from sqlalchemy import Row, bindparam, delete, func, insert, select
 from sqlalchemy.orm import Session
 
-from common.errors import NotFound
+from common.errors import InvalidInput, NotFound
 from services.compute.core.server_groups import Company, GroupPolicy
 from services.compute.db.servers import as_uuid
 from services.compute.db.tables import ServerGroupMemberRow, ServerGroupRow, ServerRow
 
 _G = ServerGroupRow
-COLUMNS = (_G.id, _G.project_id, _G.user_id, _G.name, _G.policy, _G.rules)
+COLUMNS = (_G.number, _G.id, _G.project_id, _G.user_id, _G.name, _G.policy, _G.rules)
 
 
 _GROUPS, _MEMBERS = ServerGroupRow.__table__.c, ServerGroupMemberRow.__table__.c
@@ -47,12 +47,23 @@ class ServerGroups:
             raise NotFound(f"Instance group {group_id[:64]} could not be found.")
         return row
 
-    def page(self, *, project_id: str | None, offset: int, limit: int) -> Sequence[Row[Any]]:
-        """In the order in which they were made; None: everybody's."""
-        query = select(*COLUMNS).order_by(ServerGroupRow.number).offset(offset).limit(limit)
+    def page(self, *, project_id: str | None, marker: str | None, offset: int, limit: int) -> Sequence[Row[Any]]:
+        """In the order in which they were made, after `marker` or, without one, `offset`; None: everybody's.  InvalidInput"""
+        query = select(*COLUMNS).order_by(ServerGroupRow.number).limit(limit)
+        if marker is None:
+            query = query.offset(offset)
+        else:
+            query = query.where(ServerGroupRow.number > self._number(marker, project_id))
         if project_id is not None:
             query = query.where(ServerGroupRow.project_id == project_id)
         return self._session.execute(query).all()
+
+    def _number(self, marker: str, project_id: str | None) -> int:
+        """InvalidInput"""
+        try:
+            return int(self.find(marker, project_id=project_id).number)
+        except NotFound as error:
+            raise InvalidInput(f"marker [{marker}] not found") from error
 
     def members(self, group_ids: Sequence[UUID]) -> dict[UUID, list[str]]:
         """Group -> ids of its servers that are not deleted."""

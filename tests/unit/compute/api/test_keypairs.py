@@ -47,13 +47,15 @@ def test_nothing_is_generated_since_2_92(world: World) -> None:
     assert make(world, "2.92", public_key=PUBLIC, name="me@here.org").status_code == 201
 
 
-def test_a_list_wraps_each_of_ones_own_and_comes_in_pages_since_2_35(world: World) -> None:
+def test_a_list_wraps_each_of_ones_own_and_links_its_pages_since_2_35(world: World) -> None:
     for name in ("b", "a"):
         make(world, public_key=PUBLIC, name=name)
 
-    whole, page = world.alice.get(PATH).json(), world.at("2.35").get(f"{PATH}?limit=1").json()
+    whole, page = world.at("2.10").get(PATH).json(), world.at("2.35").get(f"{PATH}?limit=1").json()
 
     assert [one["keypair"]["name"] for one in whole["keypairs"]] == ["a", "b"]
+    assert world.at("2.10").get(f"{PATH}?limit=1").json() == {"keypairs": whole["keypairs"][:1]}
+    assert world.at("2.10").get(f"{PATH}?limit=1&marker=a").json() == {"keypairs": whole["keypairs"][1:]}
     assert page["keypairs_links"] == [{"rel": "next", "href": f"{URL}/v2.1/os-keypairs?limit=1&marker=a"}]
     assert world.bob.get(PATH).json() == {"keypairs": []}
 

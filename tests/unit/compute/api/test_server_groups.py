@@ -129,3 +129,14 @@ def test_the_list_goes_by_offset_and_limit(world: World) -> None:
 
     assert [one["name"] for one in page] == names[1:3]
     assert world.alice.get(f"{PATH}?offset=-1").status_code == 400
+
+
+def test_until_2_75_the_list_goes_on_after_a_marker(world: World) -> None:
+    ids = [a_group(world, name=f"g{number}")["id"] for number in range(4)]
+
+    first = world.at("2.64").get(f"{PATH}?limit=2&offset=1").json()["server_groups"]
+    second = world.at("2.64").get(f"{PATH}?limit=2&offset=1&marker={first[-1]['id']}").json()["server_groups"]
+
+    assert [[one["id"] for one in page] for page in (first, second)] == [ids[1:3], ids[3:]]
+    assert world.bob.get(f"{PATH}?marker={ids[0]}").status_code == 400
+    assert world.at("2.75").get(f"{PATH}?marker={ids[0]}").status_code == 400
