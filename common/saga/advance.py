@@ -9,13 +9,14 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from common.errors import Conflict, DeadlineExceeded, HostFailed, PlatformError, Unavailable
+from common.errors import Conflict, DeadlineExceeded, HostFailed, NotFound, PlatformError, Unavailable
 from common.fencing import Fence
 from common.saga.saga import AskAgain, LocalStep, Run, Saga, Step
 from common.saga.tables import SagaState
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 10.0
 LONGEST_UNDO_PAUSE_S = 60.0
+TELL_AFTER = 5  # undos that came to nothing: until then, some seconds, nobody need know
 
 
 class Cancelled(Conflict):
@@ -160,7 +161,7 @@ def after_failure(progress: Progress, error: Exception, now: datetime) -> Advanc
     """The present step raised: try again, go elsewhere, or undo."""
     outcome = _outcome(progress, error)
     if progress.is_undoing:
-        return _not_undone(progress, now, outcome)
+        return _not_undone(progress, now, error, outcome)
     if isinstance(error, AskAgain) and not progress.is_late(now):
         return Advance({"tries": 0, "due_at": now}, due_at=now)
     if isinstance(error, Unavailable) and not isinstance(error, HostFailed) and not progress.is_late(now):
@@ -215,9 +216,15 @@ def _undone(progress: Progress, now: datetime, event: dict[str, Any]) -> Advance
     )
 
 
-def _not_undone(progress: Progress, now: datetime, outcome: dict[str, Any]) -> Advance:
-    """Never given up; once it takes too long the resource says why it failed, and `pileus doctor` shows the saga."""
-    late = progress.is_late(now) and not progress.is_told
+def _not_undone(progress: Progress, now: datetime, error: Exception, outcome: dict[str, Any]) -> Advance:
+    """Never given up, unless somebody wants the opposite: a host that can't do it is put right when it next compares.
+
+    Once it is plain that it can't be done soon, the resource says why it failed, and `pileus doctor` shows the saga.
+    """
+    if progress.is_cancelled and isinstance(error, (HostFailed, NotFound)):
+        return _undone(progress, now, outcome)
+    has_failed = not isinstance(error, Unavailable) or isinstance(error, HostFailed)
+    late = (progress.is_late(now) or (has_failed and progress.tries >= TELL_AFTER)) and not progress.is_told
     if late:
         progress.run.error = progress.run.error or outcome["message"]
     changes = {"is_told": True, "error": progress.run.error, "resume_at": None} if late else {}

@@ -68,8 +68,8 @@ class Sagas:
         return self._changed(delete(self._sagas).where(untouched)) == 1
 
     def cancel(self, resource_id: UUID) -> int:
-        """Have what still runs for this resource undone from its present step; how many that are."""
-        mine = and_(self._sagas.resource_id == resource_id, self._sagas.state == SagaState.RUNNING)
+        """Have what still runs for this resource undone, now; how many that are."""
+        mine = and_(self._sagas.resource_id == resource_id, self._sagas.state.in_(UNFINISHED))
         return self._changed(update(self._sagas).where(mine).values(is_cancelled=True, due_at=utc_now()))
 
     def unfinished(self, resource_id: UUID) -> list[str]:

@@ -277,6 +277,32 @@ class SagaContract:
         assert toys.row(saga_id).state == SagaState.FAILED
         assert toys.kit.failed == ["The wax is gone"], "told once"
 
+    def test_the_owner_knows_soon_of_what_fails_and_cannot_be_undone(self, toys: ToyWorld) -> None:
+        toys.kit.trouble["jar"] = [PlatformError("The shelf broke")]
+        toys.kit.trouble["undo jar"] = [HostFailed("stuck")] * 100
+        saga_id = toys.begin()
+
+        toys.run_for(10, every_s=0.5)
+
+        assert toys.kit.failed == ["The shelf broke"]
+        assert toys.row(saga_id).state == SagaState.UNDOING
+
+    def test_a_host_that_cannot_undo_holds_up_nobody_who_wants_the_opposite(self, toys: ToyWorld) -> None:
+        jar_id = uuid4()
+        toys.kit.trouble["seal"] = [PlatformError("The wax is gone")]
+        toys.kit.trouble["undo jar"] = [HostFailed("stuck")] * 100
+        saga_id = toys.begin(jar_id)
+        toys.run_for(10)
+        assert toys.row(saga_id).state == SagaState.UNDOING
+
+        toys.cancel(jar_id)
+        toys.engine.run_due()
+
+        assert toys.row(saga_id).state == SagaState.FAILED
+        [left] = [event for event in toys.events(saga_id) if event.step == "jar" and event.is_undo]
+        assert (left.succeeded, left.message) == (False, "stuck")
+        assert toys.kit.failed == ["The wax is gone"], "told once"
+
     def test_many_workers_do_each_saga_once(self, toys: ToyWorld) -> None:
         saga_ids = [toys.begin() for _ in range(40)]
         workers = [toys.worker(f"worker-{number}") for number in range(4)]

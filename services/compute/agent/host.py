@@ -9,7 +9,7 @@ from threading import Condition
 from uuid import UUID
 
 from common.bus.bus import must_be_in_time
-from common.errors import Unavailable
+from common.errors import HostFailed, Unavailable
 from common.fencing import Fences
 from services.compute.agent.consoles import ConsoleDoor
 from services.compute.agent.images import HostImages
@@ -44,6 +44,8 @@ class Host:
             self._begin(server_id)
             try:
                 yield self.hypervisor
+            except OSError as error:
+                raise HostFailed(f"The host's files fail it: {error.strerror}", said=str(error)) from error
             finally:
                 with self._changed:
                     self._at_work.discard(server_id)

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from common.errors import NoCapacity
 from common.saga.saga import LocalStep, Run, Saga, Step
-from services.compute.contract import CacheImage, CreateGuest, DestroyGuest
+from services.compute.contract import CacheImage, CreateGuest
 from services.compute.core.faults import a_fault
 from services.compute.core.states import TaskState, VmState
 from services.compute.db.placement import Placement
@@ -76,10 +76,8 @@ def create_guest(run: Run[BootServer], kit: Kit) -> int:
 
 
 def destroy_guest(run: Run[BootServer], kit: Kit) -> None:
-    """A host that is down removes it when it comes back: then no server of ours belongs there."""
-    host = run.results.get("host")
-    if host is not None and not kit.is_down(host):
-        kit.call(DestroyGuest(server_id=run.params.server_id), host)
+    if (host := run.results.get("host")) is not None:
+        kit.clear(run.params.server_id, host)
 
 
 def _server(run: Run[BootServer], kit: Kit) -> ServerRow:

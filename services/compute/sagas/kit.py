@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
@@ -17,7 +18,7 @@ from common.clock import utc_now
 from common.db.database import Database
 from common.errors import HostFailed, NotFound
 from common.saga.saga import Run
-from services.compute.contract import ServerChanged
+from services.compute.contract import DestroyGuest, ServerChanged
 from services.compute.core.config_drive import VendorData
 from services.compute.core.images import Image
 from services.compute.core.weighers import DEFAULT, Weights
@@ -108,6 +109,11 @@ class Kit:
         if self.is_down(host):
             raise HostFailed(f"Host {host} is down", host=host)
         return self.bus.call(call, host=host, timeout_s=timeout_s)
+
+    def clear(self, server_id: UUID, host: str) -> None:
+        """Have nothing of the server left there.  A host that can't does it when it next compares: nothing belongs there."""
+        with suppress(HostFailed):
+            self.call(DestroyGuest(server_id=server_id), host)
 
     def is_down(self, host: str) -> bool:
         """Whether it was not heard of for too long; while we could not have heard it, nobody is down."""

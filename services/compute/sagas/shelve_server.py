@@ -202,12 +202,10 @@ def start_guest(run: Run[UnshelveServer], kit: Kit) -> int:
 def put_back(run: Run[UnshelveServer], kit: Kit) -> None:
     """Off again, or away again."""
     host = run.results.get("host")
-    if host is None or kit.is_down(host):
-        return
-    if run.params.in_place:
+    if host is not None and not run.params.in_place:
+        kit.clear(run.params.server_id, host)
+    elif host is not None and not kit.is_down(host):
         kit.call(StopGuest(server_id=run.params.server_id, patience_s=0), host)
-    else:
-        kit.call(DestroyGuest(server_id=run.params.server_id), host)
 
 
 def mark_unshelved(run: Run[UnshelveServer], kit: Kit, session: Session) -> None:

@@ -223,6 +223,17 @@ def test_each_call_is_done_by_the_hypervisor(world: World) -> None:
     assert world.state(server_id) is None
 
 
+def test_files_that_fail_a_host_are_its_own_failing_and_another_may_do_better(world: World) -> None:
+    world.started()
+    broken = NotADirectoryError(20, "Not a directory", "/var/lib/pileus/guests/disks/some")
+    world.hypervisor.faults.fail_next("create", broken)
+
+    with pytest.raises(HostFailed) as failed:
+        world.bus.call(CreateGuest(guest=a_spec(uuid4())), host="sim-1")
+
+    assert failed.value.message == "The host's files fail it: Not a directory"
+
+
 def test_an_image_is_fetched_once(world: World) -> None:
     world.started()
 

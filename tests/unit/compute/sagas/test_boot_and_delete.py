@@ -91,6 +91,21 @@ def test_when_every_host_failed_the_fault_says_what_the_last_one_said(world: Com
     assert world.disagreements() == []
 
 
+def test_a_host_that_cannot_even_clear_away_is_left_for_another_and_does_it_later(world: ComputeWorld) -> None:
+    host = world.server(first := world.a_booted_server()).host or ""
+    for name in set(world.hosts) - {host}:  # emptier, so tried before
+        world.hosts[name].faults.fail_next("create", HostFailed("The disk is gone"), afterwards=True)
+        world.hosts[name].faults.fail_next("destroy", HostFailed("The disk is gone"))
+
+    second = world.a_booted_server()
+    left_over = world.guests()[second]
+    world.reconcile()
+
+    assert len(left_over) == 3
+    assert world.guests() == {first: [host], second: [host]}
+    assert world.disagreements() == []
+
+
 def test_a_boot_waits_for_hosts_that_could_not_be_heard_yet(world: ComputeWorld) -> None:
     world.kit = replace(world.kit, hears_since=world.clock.now)
     world.engine = world._engine()
