@@ -13,6 +13,7 @@ from common.bus.messages import Call, Event
 from services.compute.core.consoles import ConsoleKind
 from services.compute.core.guests import (
     BlankDisk,
+    Cause,
     Diagnosis,
     GuestFound,
     GuestImage,
@@ -272,6 +273,7 @@ class GuestChanged(Call[None]):
     at: datetime
     restarted: bool = False  # by its host, which had been restarted itself
     failure: str | None = None  # why its host, which had been restarted, could not start it again
+    cause: Cause | None = None
 
 
 class SagasDue(Call[None]):

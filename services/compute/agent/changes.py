@@ -42,7 +42,9 @@ class Changes:
 
         def changed(server_id: UUID, state: PowerState | None) -> None:
             if not host.is_at_work_on(server_id):
-                self._put(GuestChanged(host=host.name, server_id=server_id, power_state=state, at=self._now()))
+                at, cause = self._now(), host.hypervisor.cause(server_id)
+                change = GuestChanged(host=host.name, server_id=server_id, power_state=state, at=at, cause=cause)
+                self._put(change)
 
         host.hypervisor.watch(changed)
 

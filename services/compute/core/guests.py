@@ -22,6 +22,19 @@ class PowerState(IntEnum):
     SUSPENDED = 7
 
 
+class Cause(StrEnum):
+    """How a guest that was not asked to came to be off, or to stand still."""
+
+    ENDED = "ended"  # shut down from within
+    SWITCHED_OFF = "switched off"
+    CRASHED = "crashed"
+    SAVED = "saved"
+    PAUSED = "paused"
+    DISK_FAILED = "disk failed"
+    DISK_FULL = "disk full"
+    WATCHDOG = "watchdog"
+
+
 class GuestImage(BaseModel):
     """The image that a guest's root disk starts from."""
 
@@ -134,3 +147,4 @@ class GuestFound(BaseModel):
 
     server_id: UUID
     power_state: PowerState
+    cause: Cause | None = None  # None: it runs, or the hypervisor does not tell

@@ -16,7 +16,16 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from services.compute.core.consoles import UNLESS_TOLD, ConsoleKind
-from services.compute.core.guests import BlankDisk, Diagnosis, GuestFound, GuestSize, GuestSpec, PowerState, Quiesce
+from services.compute.core.guests import (
+    BlankDisk,
+    Cause,
+    Diagnosis,
+    GuestFound,
+    GuestSize,
+    GuestSpec,
+    PowerState,
+    Quiesce,
+)
 from services.compute.core.hardware.fitting import HostCell
 
 
@@ -147,6 +156,9 @@ class Hypervisor(Protocol):
 
     def state(self, server_id: UUID) -> PowerState:  # NotFound
         ...
+
+    def cause(self, server_id: UUID) -> Cause | None:
+        """How the guest came to be off, or to stand still; None if it runs, is gone, or nobody knows."""
 
     def guests(self) -> list[GuestFound]:
         """Only guests of this cloud and this host; others' domains are never looked at."""

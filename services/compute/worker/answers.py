@@ -14,9 +14,9 @@ from common.saga.engine import SagaEngine
 from common.saga.store import Sagas
 from services.compute.contract import CompareGuests, GuestChanged, GuestFate, HostAlive, RegisterHost, SagasDue
 from services.compute.core.faults import a_fault
-from services.compute.core.guests import PowerState
+from services.compute.core.guests import GuestFound, PowerState
 from services.compute.core.placement import Ratios
-from services.compute.core.seen_guests import finding, should_run
+from services.compute.core.seen_guests import Finding, finding, should_run
 from services.compute.core.states import WITH_GUEST, VmState
 from services.compute.db.hosts import Hosts
 from services.compute.db.server_states import ServerStates
@@ -64,9 +64,15 @@ def note_change(call: GuestChanged, worker: Worker) -> None:
         states = ServerStates(session)
         server = states.on(call.host, call.server_id)
         if server is not None and not states.with_saga([server.id]):
-            if call.restarted and should_run(server.vm_state, server.power_state):
-                _note(session, server, "start", "The guest was started again after its host was restarted", worker.kit)
-            _settle(session, server, call.power_state, seen_at=call.at, kit=worker.kit, failure=call.failure)
+            what = finding(
+                server.vm_state,
+                server.power_state,
+                call.power_state,
+                cause=call.cause,
+                restarted=call.restarted,
+                failure=call.failure,
+            )
+            _settle(session, server, what, seen_at=call.at, kit=worker.kit, succeeded=call.failure is None)
 
 
 @handlers.serves(CompareGuests)
@@ -75,7 +81,7 @@ def compare_guests(call: CompareGuests, worker: Worker) -> list[GuestFate]:
 
     A guest without any server, not even a deleted one, is kept: rather a forgotten guest than a lost one.
     """
-    found = {guest.server_id: guest.power_state for guest in call.guests}
+    found = {guest.server_id: guest for guest in call.guests}
     with worker.kit.database.transaction() as session:
         states = ServerStates(session)
         here = {server.id: server for server in states.on_host(call.host)}
@@ -87,40 +93,39 @@ def compare_guests(call: CompareGuests, worker: Worker) -> list[GuestFate]:
         fates = [GuestFate(server_id=one, fate="remove") for one in sorted(known - busy)]
         fates += [GuestFate(server_id=one, fate="tidy") for one in call.copied if one in here and one not in busy]
         for server_id, server in here.items():
-            state = found.get(server_id)
+            guest = found.get(server_id)
             if server_id not in busy:
-                fates += _fate(session, server, state, call, worker.kit)
-            elif call.after_boot and state is PowerState.SHUTDOWN and should_run(server.vm_state, server.power_state):
+                fates += _fate(session, server, guest, call, worker.kit)
+            elif call.after_boot and _is_off(guest) and should_run(server.vm_state, server.power_state):
                 fates.append(GuestFate(server_id=server_id, fate="later"))
         return fates
 
 
+def _is_off(guest: GuestFound | None) -> bool:
+    return guest is not None and guest.power_state is PowerState.SHUTDOWN
+
+
 def _fate(
-    session: Session, server: ServerRow, found: PowerState | None, call: CompareGuests, kit: Kit
+    session: Session, server: ServerRow, found: GuestFound | None, call: CompareGuests, kit: Kit
 ) -> list[GuestFate]:
     runs_again = call.after_boot and should_run(server.vm_state, server.power_state)
     if found is None:
         is_expected = server.vm_state in WITH_GUEST
         fate = GuestFate(server_id=server.id, fate="run" if runs_again else "keep")
         return [fate] if is_expected else []
-    if runs_again and found is PowerState.SHUTDOWN:
+    if runs_again and _is_off(found):
         return [GuestFate(server_id=server.id, fate="run")]
-    _settle(session, server, found, seen_at=call.at, kit=kit, after_boot=call.after_boot)
+    seen = finding(
+        server.vm_state, server.power_state, found.power_state, cause=found.cause, after_boot=call.after_boot
+    )
+    _settle(session, server, seen, seen_at=call.at, kit=kit)
     return []
 
 
 def _settle(
-    session: Session,
-    server: ServerRow,
-    found: PowerState | None,
-    *,
-    seen_at: datetime,
-    kit: Kit,
-    after_boot: bool = False,
-    failure: str | None = None,
+    session: Session, server: ServerRow, what: Finding | None, *, seen_at: datetime, kit: Kit, succeeded: bool = True
 ) -> None:
     """Note what is true of the server now, unless that was seen before it last changed."""
-    what = finding(server.vm_state, server.power_state, found, after_boot=after_boot, failure=failure)
     if what is None or seen_at < server.updated_at - SKEW:
         return
     now = kit.now()
@@ -128,7 +133,7 @@ def _settle(
     if what.vm_state == VmState.ERROR and what.message:
         server.fault = a_fault(what.message, at=now)
     if what.action:
-        _note(session, server, what.action, what.message, kit, succeeded=failure is None)
+        _note(session, server, what.action, what.message, kit, succeeded=succeeded)
     kit.tell_after(session, server)
 
 

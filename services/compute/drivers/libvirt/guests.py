@@ -17,6 +17,7 @@ from common.errors import InvalidInput, PlatformError
 from services.compute.core.consoles import ConsoleKind
 from services.compute.core.guests import (
     BlankDisk,
+    Cause,
     Diagnosis,
     GuestFound,
     GuestSize,
@@ -38,6 +39,7 @@ from services.compute.drivers.libvirt.disks import RESCUE, Disks
 from services.compute.drivers.libvirt.domains import domain_xml, read_images
 from services.compute.drivers.libvirt.host import host_facts
 from services.compute.drivers.libvirt.levers import (
+    cause_or_none,
     crash,
     forget_memory,
     pause,
@@ -256,10 +258,15 @@ class LibvirtHypervisor:
     def state(self, server_id: UUID) -> PowerState:  # NotFound
         return self._with(server_id, power_state)
 
+    def cause(self, server_id: UUID) -> Cause | None:
+        with suppress(PlatformError):  # gone by now, or libvirt is
+            return self._with(server_id, cause_or_none)
+        return None
+
     def guests(self) -> list[GuestFound]:
         return self._connection.call(
             lambda connection: [
-                GuestFound(server_id=server_id, power_state=state)
+                GuestFound(server_id=server_id, power_state=state, cause=cause_or_none(domain))
                 for server_id, domain in self._domains.every(connection).items()
                 if (state := state_or_none(domain)) is not None
             ]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import libvirt
 
 from common.errors import Conflict, Silent, Unavailable
-from services.compute.core.guests import PowerState
+from services.compute.core.guests import Cause, PowerState
 from services.compute.drivers.libvirt.errors import ignoring, is_about
-from services.compute.drivers.libvirt.owned import power_state
+from services.compute.drivers.libvirt.owned import cause, power_state
 
 WITH_ALL_ITS_STATE = (
     libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
@@ -113,4 +113,11 @@ def state_or_none(domain: libvirt.virDomain) -> PowerState | None:
     """None if it went away since it was listed."""
     with ignoring(libvirt.VIR_ERR_NO_DOMAIN):
         return power_state(domain)
+    return None
+
+
+def cause_or_none(domain: libvirt.virDomain) -> Cause | None:
+    """None, too, if it moves just now."""
+    with ignoring(libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID):
+        return cause(domain)
     return None

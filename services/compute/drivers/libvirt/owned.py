@@ -7,7 +7,7 @@ from uuid import UUID
 import libvirt
 
 from common.errors import NotFound
-from services.compute.core.guests import PowerState
+from services.compute.core.guests import Cause, PowerState
 from services.compute.drivers.libvirt.domains import NAMESPACE, read_identity
 from services.compute.drivers.libvirt.errors import is_about
 from services.compute.drivers.libvirt.options import LibvirtOptions
@@ -25,7 +25,27 @@ POWER = {
     libvirt.VIR_DOMAIN_CRASHED:     PowerState.CRASHED,
     libvirt.VIR_DOMAIN_PMSUSPENDED: PowerState.SUSPENDED,
 }
+CAUSES = {
+    # virDomainShutoffReason and virDomainPausedReason, ibidem; what is only passing has none
+    (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_SHUTDOWN):  Cause.ENDED,
+    (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_DESTROYED): Cause.SWITCHED_OFF,
+    (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_CRASHED):   Cause.CRASHED,
+    (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_SAVED):     Cause.SAVED,
+    (libvirt.VIR_DOMAIN_PAUSED,  libvirt.VIR_DOMAIN_PAUSED_USER):       Cause.PAUSED,
+    (libvirt.VIR_DOMAIN_PAUSED,  libvirt.VIR_DOMAIN_PAUSED_IOERROR):    Cause.DISK_FAILED,
+    (libvirt.VIR_DOMAIN_PAUSED,  libvirt.VIR_DOMAIN_PAUSED_WATCHDOG):   Cause.WATCHDOG,
+    (libvirt.VIR_DOMAIN_PAUSED,  libvirt.VIR_DOMAIN_PAUSED_CRASHED):    Cause.CRASHED,
+    (libvirt.VIR_DOMAIN_CRASHED, libvirt.VIR_DOMAIN_CRASHED_PANICKED):  Cause.CRASHED,
+}
 # fmt: on
+
+
+def cause(domain: libvirt.virDomain) -> Cause | None:
+    """How it came to be off, or to stand still, as far as libvirt tells."""
+    found = CAUSES.get(tuple(domain.state()))
+    if found is Cause.DISK_FAILED and libvirt.VIR_DOMAIN_DISK_ERROR_NO_SPACE in domain.diskErrors().values():
+        return Cause.DISK_FULL
+    return found
 
 
 def power_state(domain: libvirt.virDomain) -> PowerState:

@@ -20,6 +20,7 @@ from common.errors import Conflict, HostFailed, InvalidInput, NotFound
 from services.compute.core.consoles import ConsoleKind
 from services.compute.core.guests import (
     BlankDisk,
+    Cause,
     Diagnosis,
     DiskUse,
     GuestFound,
@@ -281,6 +282,9 @@ class SimulatedHypervisor:
     def state(self, server_id: UUID) -> PowerState:
         with self._trouble("state"):
             return self._found(server_id).power_state
+
+    def cause(self, server_id: UUID) -> Cause | None:
+        return None
 
     def guests(self) -> list[GuestFound]:
         with self._trouble("guests"), self._lock:

@@ -9,7 +9,7 @@ import pytest
 from common.bus.bus import Handlers
 from common.saga.store import Sagas
 from services.compute.contract import CompareGuests, GuestChanged, HostAlive, RegisterHost, ServerChanged
-from services.compute.core.guests import GuestFound, PowerState
+from services.compute.core.guests import Cause, GuestFound, PowerState
 from services.compute.core.states import VmState
 from services.compute.db.hosts import Hosts
 from services.compute.db.tables import SAGAS
@@ -25,10 +25,17 @@ from tests.harness.compute import ComputeWorld
 from tests.harness.waiting import until
 
 
-def changed(world: ComputeWorld, server_id: UUID, state: PowerState | None) -> None:
+def changed(world: ComputeWorld, server_id: UUID, state: PowerState | None, cause: Cause | None = None) -> None:
     world.clock.advance(30)
     host = world.server(server_id).host or "sim-1"
-    world.bus.call(GuestChanged(host=host, server_id=server_id, power_state=state, at=world.clock.now()))
+    world.bus.call(GuestChanged(host=host, server_id=server_id, power_state=state, at=world.clock.now(), cause=cause))
+
+
+def timeline(world: ComputeWorld, server_id: UUID) -> list[tuple[str, str]]:
+    """Actions and their last messages, newest first."""
+    with world.database.reading() as session:
+        sagas = Sagas(session, SAGAS)
+        return [(row.action, sagas.events_of([row.id])[-1].message or "") for row in sagas.of_resource(server_id)]
 
 
 def compared(world: ComputeWorld, host: str, *, after_boot: bool = False) -> dict[UUID, str]:
@@ -39,11 +46,24 @@ def compared(world: ComputeWorld, host: str, *, after_boot: bool = False) -> dic
 
 
 # fmt: off
+HOW = {
+    Cause.ENDED:        "The guest shut down by itself",
+    Cause.SWITCHED_OFF: "The guest was switched off on its host",
+    Cause.CRASHED:      "The guest crashed, or its process on the host did",
+    Cause.SAVED:        "The guest was saved and switched off on its host",
+    Cause.PAUSED:       "The guest was paused on its host",
+    Cause.DISK_FAILED:  "The guest stands still since one of its disks could not be read or written",
+    Cause.DISK_FULL:    "The guest stands still since the disk of its host is full",
+    Cause.WATCHDOG:     "The guest was paused by its watchdog",
+}
 SEEN = [
     # state before,     what was seen,         state after,       power state,           in the timeline
     (VmState.ACTIVE,  PowerState.SHUTDOWN, VmState.STOPPED, PowerState.SHUTDOWN, "stop"),
     (VmState.ACTIVE,  PowerState.CRASHED,  VmState.STOPPED, PowerState.SHUTDOWN, "stop"),
-    (VmState.ACTIVE,  PowerState.PAUSED,   VmState.ACTIVE,  PowerState.PAUSED,   None),
+    (VmState.ACTIVE,  PowerState.PAUSED,   VmState.ACTIVE,  PowerState.PAUSED,   "pause"),
+    (VmState.ACTIVE,  PowerState.SUSPENDED, VmState.ACTIVE, PowerState.SUSPENDED, "suspend"),
+    (VmState.RESCUED, PowerState.SHUTDOWN, VmState.RESCUED, PowerState.SHUTDOWN, "stop"),
+    (VmState.RESIZED, PowerState.PAUSED,   VmState.RESIZED, PowerState.PAUSED,   "pause"),
     (VmState.STOPPED, PowerState.RUNNING,  VmState.ACTIVE,  PowerState.RUNNING,  "start"),
     (VmState.ACTIVE,  None,                VmState.ERROR,   PowerState.NOSTATE,  "lost"),
     (VmState.ERROR,   PowerState.SHUTDOWN, VmState.ERROR,   PowerState.SHUTDOWN, None),
@@ -67,6 +87,33 @@ def test_a_guest_that_changed_by_itself_changes_its_server(
         actions = [row.action for row in Sagas(session, SAGAS).of_resource(server_id)]
     assert actions == ([action] if action else []) + ["create"]
     assert before == VmState.ERROR or (server.fault is None) == (after != VmState.ERROR)
+
+
+@pytest.mark.parametrize(
+    ("before", "action"),
+    [(PowerState.PAUSED, "unpause"), (PowerState.SUSPENDED, "resume"), (PowerState.SHUTDOWN, "start")],
+)
+def test_a_guest_that_goes_on_is_in_the_timeline(world: ComputeWorld, before: PowerState, action: str) -> None:
+    server_id = world.a_booted_server()
+    world.change(server_id, power_state=before)
+
+    changed(world, server_id, PowerState.RUNNING)
+
+    assert timeline(world, server_id)[0] == (action, "The guest runs again")
+    assert world.server(server_id).power_state == PowerState.RUNNING
+
+
+@pytest.mark.parametrize("cause", Cause)
+def test_the_timeline_says_how_it_came_to_that(world: ComputeWorld, cause: Cause) -> None:
+    server_id = world.a_booted_server()
+    stands_still = cause in (Cause.PAUSED, Cause.DISK_FAILED, Cause.DISK_FULL, Cause.WATCHDOG)
+    state = PowerState.PAUSED if stands_still else PowerState.SHUTDOWN
+
+    changed(world, server_id, state, cause)
+
+    action, message = timeline(world, server_id)[0]
+    assert action == ("pause" if stands_still else "stop")
+    assert message == HOW[cause]
 
 
 def test_what_a_host_saw_is_told_once_it_is_committed(world: ComputeWorld) -> None:
