@@ -67,7 +67,9 @@ def sentence(error: ValidationError) -> str:
 
 
 def _say(where: list[str], value: Any, reason: str) -> str:
-    field = next((part for part in reversed(where) if not part.isdigit()), None)
+    field = next(
+        (part for part in reversed(where) if not part.isdigit() and "[" not in part), None
+    )  # "list[...]" is pydantic's
     if field is None:
         return reason
     told = f" Value: {shown(value)}." if value is not None or "None" in reason else ""

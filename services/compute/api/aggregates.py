@@ -80,8 +80,6 @@ def update_aggregate(aggregate_id: str, body: Body, caller: Caller, kit: KitOf, 
     with kit.transaction() as tx:
         before = tx.aggregates.locked(_number(aggregate_id))
         if "name" in asked.model_fields_set:
-            if asked.name is None:
-                raise InvalidInput("Invalid input for field/attribute name. Value: None. None is not of type 'string'")
             tx.aggregates.change(before.number, name=asked.name)
         if "availability_zone" in asked.model_fields_set:
             _write(tx, before, {ZONE: asked.availability_zone}, kit, "update aggregate")

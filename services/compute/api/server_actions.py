@@ -68,7 +68,7 @@ def _name_of(body: Any) -> str:
 @action(ACTIONS, "os-getConsoleOutput", "os_compute_api:os-console-output", takes=ConsoleLength)
 def _console_output(server_id: str, options: Any, caller: Who, kit: Kit, version: int) -> Response:
     """The newest part of what the guest wrote to its serial console; `length` is in lines."""
-    lines = _lines(read(ConsoleLength, options or {}, version).length)
+    lines = _lines(read(ConsoleLength, options, version).length)
     with kit.reading() as tx:
         server = tx.servers.find(server_id, project_id=scope_of(caller), columns=STATE)
     kit.must("os-console-output", caller, owner(server))
@@ -96,8 +96,8 @@ def _lines(given: Any) -> int | None:
         kinds = "'integer', 'string', 'null'"
         reason = f"is not of type {kinds}" if not isinstance(given, str) else "does not match '^-?[0-9]+$'"
         raise InvalidInput(f"Invalid input for field/attribute length. Value: {text[:64]}. {given!r:.64} {reason}")
-    if (text.startswith("-") and text != "-1") or len(plain) > 9:
+    if text.startswith("-") and text != "-1":
         raise InvalidInput(
             f"Invalid input for field/attribute length. Value: {text[:64]}. {text[:64]} is less than the minimum of -1"
         )
-    return None if text == "-1" else int(text)
+    return None if text == "-1" or len(plain) > 9 else int(text)

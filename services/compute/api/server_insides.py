@@ -10,8 +10,9 @@ from fastapi import Response
 
 from common.auth.callers import Caller as Who
 from common.clock import utc_now
-from common.errors import Conflict, NotFound, Silent
+from common.errors import Conflict, InvalidInput, NotFound, Silent
 from common.http.identity import Caller
+from common.http.invalid import shown
 from common.http.json import Json
 from common.http.operations import action, operation
 from services.compute.api.acting import ACTIONS, allowed, by_saga, note
@@ -84,6 +85,11 @@ def _ask_the_agent(call: SetGuestPassword, server: Server, kit: Kit) -> None:
 @action(ACTIONS, "trigger_crash_dump", "os_compute_api:servers:trigger_crash_dump")
 def trigger_crash_dump(server_id: str, options: Any, caller: Who, kit: Kit, version: int) -> Response:
     must_exist(CRASH_SINCE, version)
+    if options is not None:
+        raise InvalidInput(
+            f"Invalid input for field/attribute trigger_crash_dump. Value: {shown(options)}. "
+            f"{shown(options, quote=True)} is not of type 'null'"
+        )
     return by_saga(Action.CRASH_DUMP, CRASH_SERVER, "servers:trigger_crash_dump", server_id, caller, kit)
 
 

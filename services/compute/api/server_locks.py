@@ -17,9 +17,14 @@ from services.compute.api.schemas.servers import LockReason
 WITH_REASON = 73
 
 
+def _reason(options: Any, version: int) -> str | None:
+    """InvalidInput.  Before 2.73 nothing was looked at."""
+    return None if options is None or version < WITH_REASON else read(LockReason, options, version).locked_reason
+
+
 @action(ACTIONS, "lock", "os_compute_api:os-lock-server:lock", takes=LockReason)
 def lock(server_id: str, options: Any, caller: Who, kit: Kit, version: int) -> Response:
-    reason = read(LockReason, options or {}, version).locked_reason if version >= WITH_REASON else None
+    reason = _reason(options, version)
     with kit.transaction() as tx:
         server = tx.servers.locked(server_id, project_id=scope_of(caller))
         kit.must("os-lock-server:lock", caller, owner(server))

@@ -77,8 +77,6 @@ def _must_be_possible(asked: Rebuild) -> None:
         raise InvalidInput("Image certificate validation is not available in this cloud.")
     if asked.preserve_ephemeral:
         raise InvalidInput("This cloud's hypervisor can't preserve ephemeral disks in a rebuild.")
-    if "name" in asked.model_fields_set and asked.name is None:
-        raise InvalidInput("Invalid input for field/attribute name. Value: None. None is not of type 'string'")
 
 
 def _must_fit_its_place(image: Mapping[str, Any], server: Server) -> None:

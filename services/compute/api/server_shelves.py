@@ -76,11 +76,9 @@ def _asked(options: Any, version: int) -> Unshelve:
         return Unshelve()
     asked = read(Unshelve, options, version)
     given = asked.model_fields_set
-    if version < HOST_SINCE and ("availability_zone" not in given or asked.availability_zone is None):
-        told = "'availability_zone' is a required property" if not given else "None is not of type 'string'"
+    if version < HOST_SINCE and not given:
+        told = "'availability_zone' is a required property"
         raise InvalidInput(f"Invalid input for field/attribute unshelve. Value: {str(options)[:64]}. {told}")
-    if "host" in given and asked.host is None:
-        raise InvalidInput("Invalid input for field/attribute host. Value: None. None is not of type 'string'")
     if not given:
         raise InvalidInput("Invalid input for field/attribute unshelve. Value: {}. {} does not have enough properties")
     return asked

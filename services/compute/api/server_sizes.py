@@ -63,7 +63,7 @@ def revert_resize(server_id: str, options: Any, caller: Who, kit: Kit, version: 
 @action(ACTIONS, "rescue", "os_compute_api:os-rescue", takes=Rescue)
 def rescue(server_id: str, options: Any, caller: Who, kit: Kit, version: int) -> Response:
     """From the image asked for, or the one that the server was made from; answers the password for it."""
-    asked = read(Rescue, options or {}, version)
+    asked = read(Rescue, {} if options is None else options, version)
     password = asked.admin_password or a_password()
     with kit.reading() as tx:
         seen = tx.servers.find(server_id, project_id=scope_of(caller), columns=STATE)

@@ -165,8 +165,6 @@ def _changes(asked: ChangedServer, server: Server) -> dict[str, Any]:
             given[name] = given[name] or None
     if "pinned_availability_zone" in given:
         given["wanted_zone"] = _pinned(given.pop("pinned_availability_zone"), server)
-    if "name" in given and given["name"] is None:
-        raise InvalidInput("Invalid input for field/attribute name. Value: None. None is not of type 'string'")
     return given
 
 

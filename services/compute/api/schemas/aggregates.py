@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field, StrictStr
 
@@ -31,6 +31,8 @@ Zone = Annotated[Name, AfterValidator(_zone)]
 
 
 class NewAggregate(Part):
+    null_since: ClassVar = {"availability_zone": 1}
+
     name: Name
     availability_zone: Zone | None = None
 
@@ -40,6 +42,8 @@ class CreateAggregate(Part):
 
 
 class ChangedAggregate(Part):
+    null_since: ClassVar = {"availability_zone": 1}
+
     name: Name | None = None
     availability_zone: Zone | None = None
 

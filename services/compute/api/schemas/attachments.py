@@ -39,6 +39,7 @@ Address = Annotated[StrictStr, AfterValidator(_address)]
 
 class NewVolume(Part):
     since: ClassVar = {"tag": 49, "delete_on_termination": 79}
+    null_since: ClassVar = {"device": 1}
 
     volume_id: Id = Field(alias="volumeId")
     device: Device | None = None
@@ -52,6 +53,7 @@ class AttachVolume(Part):
 
 class ChangedVolume(Part):
     since: ClassVar = dict.fromkeys(("device", "tag", "delete_on_termination", "server_id", "attachment_id"), 85)
+    null_since: ClassVar = {"device": 85}
 
     volume_id: Id = Field(alias="volumeId")
     device: Device | None = None

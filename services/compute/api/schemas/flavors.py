@@ -67,6 +67,7 @@ ProjectId = Annotated[StrictStr, Field(min_length=1, max_length=255), AfterValid
 
 class NewFlavor(Part):
     since: ClassVar = {"description": 55}
+    null_since: ClassVar = {"id": 1, "description": 55}
     until: ClassVar = {"rxtx_factor": 101}
 
     name: Name
@@ -86,6 +87,8 @@ class CreateFlavor(Part):
 
 
 class ChangedFlavor(Part):
+    null_since: ClassVar = {"description": 55}
+
     description: FlavorText
 
 

@@ -1,6 +1,7 @@
 """What request bodies are made of, and how a body is read at one microversion.
 
 A field that came or went says so in `since` and `until`: at other versions it is refused like a field that nobody knows.
+What may be left out may not be null, unless `null_since` names it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import binascii
 import re
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
-from typing import Annotated, Any, ClassVar, TypeVar
+from types import NoneType, UnionType
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
@@ -29,6 +31,13 @@ LARGEST_INT = 2_147_483_647
 METADATA_KEY = re.compile(r"[a-zA-Z0-9\-_:. ]{1,255}")
 HOSTNAME = re.compile(r"[a-zA-Z0-9]+[a-zA-Z0-9-]*[a-zA-Z0-9]+")
 FQDN = re.compile(r"[a-zA-Z0-9\-._]*")
+KINDS = (
+    (bool, "'boolean', 'string'"),
+    (int, "'integer', 'string'"),
+    (list, "'array'"),
+    (dict, "'object'"),
+    (BaseModel, "'object'"),
+)
 
 
 class Part(BaseModel):
@@ -39,6 +48,7 @@ class Part(BaseModel):
     since: ClassVar[Mapping[str, int]] = {}  # field -> first version that has it
     until: ClassVar[Mapping[str, int]] = {}  # field -> last one
     needed_since: ClassVar[Mapping[str, int]] = {}  # field -> first version that must have it, until it goes
+    null_since: ClassVar[Mapping[str, int]] = {}  # field -> first version that takes null for it
 
 
 def read(model: type[M], body: Any, version: int) -> M:
@@ -51,14 +61,32 @@ def read(model: type[M], body: Any, version: int) -> M:
 
 def _must_be_of(version: int, part: Part, name: str | None, raw: Any) -> None:
     place = f"Invalid input for field/attribute {name}. " if name else ""
-    for field in part.model_fields_set:
+    for field in part.model_fields_set & type(part).model_fields.keys():
+        known = type(part).model_fields[field]
+        written = known.alias or field
         if not part.since.get(field, 1) <= version <= part.until.get(field, version):
-            written = type(part).model_fields[field].alias or field
             raise InvalidInput(f"{place}Additional properties are not allowed ('{written}' was unexpected)")
+        takes_null = known.annotation is Any or part.null_since.get(field, version + 1) <= version
+        if getattr(part, field) is None and not takes_null:
+            told = ", ".join(dict.fromkeys(_kinds(known.annotation)))
+            raise InvalidInput(f"Invalid input for field/attribute {written}. Value: None. None is not of type {told}")
     for field, since in part.needed_since.items():
         if since <= version <= part.until.get(field, version) and field not in part.model_fields_set:
             written = type(part).model_fields[field].alias or field
             raise InvalidInput(f"{place}Value: {raw}. '{written}' is a required property")
+
+
+def _kinds(annotation: Any) -> Iterator[str]:
+    """What JSON calls the values that a field takes, as Nova tells them; null is none of them."""
+    shape, inner = get_origin(annotation), get_args(annotation)
+    if shape is Annotated:
+        yield from _kinds(inner[0])
+    elif shape in (Union, UnionType):
+        for one in inner:
+            yield from _kinds(one)
+    elif annotation is not NoneType:
+        of = type(inner[0]) if shape is Literal else shape or annotation
+        yield next((told for kind, told in KINDS if issubclass(of, kind)), "'string'")
 
 
 def _parts(part: Part, name: str | None, raw: Any) -> Iterator[tuple[Part, str | None, Any]]:

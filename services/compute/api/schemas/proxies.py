@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, ConfigDict, Field, StrictStr
 
@@ -56,6 +56,8 @@ class WriteGroup(Loose):
 
 
 class NewRule(Loose):
+    null_since: ClassVar = {"group_id": 1}
+
     parent_group_id: Id
     group_id: Id | None = None
 

@@ -58,7 +58,6 @@ class UpdateQuota(Part):
 
 
 class ClassLimits(Limits):
-    since: ClassVar = {"server_groups": 50, "server_group_members": 50}
     until: ClassVar = dict.fromkeys(NETWORKS, 49) | dict.fromkeys(FILES, 56)
 
 

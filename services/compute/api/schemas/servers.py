@@ -70,6 +70,7 @@ BootIndex = Annotated[int, BeforeValidator(_boot_index), Field(ge=-(1 << 31), lt
 
 class NewNic(Part):
     since: ClassVar = {"tag": 32}
+    null_since: ClassVar = {"port": 1}
 
     uuid: StrictStr | None = None
     port: StrictStr | None = None
@@ -85,6 +86,7 @@ class NewDisk(Part):
     """An entry of block_device_mapping_v2."""
 
     since: ClassVar = {"tag": 32, "volume_type": 67}
+    null_since: ClassVar = {"boot_index": 1, "volume_type": 67}
 
     source_type: Literal["volume", "image", "snapshot", "blank"] | None = None
     destination_type: Literal["local", "volume"] | None = None
@@ -122,6 +124,7 @@ class NewServer(Part):
     }
     until: ClassVar = {"personality": 56}
     needed_since: ClassVar = {"networks": 37}
+    null_since: ClassVar = {"description": 19, "trusted_image_certificates": 63}
 
     name: Name
     image_ref: StrictStr | None = Field(None, alias="imageRef")
@@ -148,7 +151,7 @@ class NewServer(Part):
     trusted_image_certificates: list[StrictStr] | None = None
     host: HostName | None = None
     hypervisor_hostname: HostName | None = None
-    hostname: Annotated[StrictStr, Field(min_length=2, max_length=255), AfterValidator(_hostname)] | None = None
+    hostname: Annotated[StrictStr, Field(min_length=1, max_length=255), AfterValidator(_hostname)] | None = None
 
 
 class CreateServer(Part):
@@ -159,13 +162,14 @@ class CreateServer(Part):
 
 class ChangedServer(Part):
     since: ClassVar = {"description": 19, "hostname": 90, "pinned_availability_zone": 104}
+    null_since: ClassVar = {"description": 19, "pinned_availability_zone": 104}
 
     name: Name | None = None
     disk_config: DiskConfig | None = Field(None, alias="OS-DCF:diskConfig")
     access_ipv4: AddressV4 | None = Field(None, alias="accessIPv4")
     access_ipv6: AddressV6 | None = Field(None, alias="accessIPv6")
     description: Description = None
-    hostname: Annotated[StrictStr, Field(min_length=2, max_length=255), AfterValidator(_hostname)] | None = None
+    hostname: Annotated[StrictStr, Field(min_length=1, max_length=255), AfterValidator(_hostname)] | None = None
     pinned_availability_zone: Annotated[StrictStr, Field(min_length=1, max_length=255)] | None = None
 
 
@@ -186,6 +190,7 @@ class Rebuild(Part):
         "hostname": 90,
     }
     until: ClassVar = {"personality": 56}
+    null_since: ClassVar = {"description": 19, "key_name": 54, "user_data": 57, "trusted_image_certificates": 63}
 
     image_ref: StrictStr = Field(alias="imageRef")
     name: Name | None = None
@@ -200,7 +205,7 @@ class Rebuild(Part):
     key_name: Name | None = None
     user_data: UserData | None = None
     trusted_image_certificates: list[StrictStr] | None = None
-    hostname: Annotated[StrictStr, Field(min_length=2, max_length=255), AfterValidator(_hostname)] | None = None
+    hostname: Annotated[StrictStr, Field(min_length=1, max_length=255), AfterValidator(_hostname)] | None = None
 
 
 class Resize(Part):
@@ -215,6 +220,7 @@ class Rescue(Part):
 
 class Migrate(Part):
     since: ClassVar = {"host": 56}
+    null_since: ClassVar = {"host": 56}
 
     host: HostName | None = None
 
@@ -223,6 +229,7 @@ class LiveMigrate(Part):
     since: ClassVar = {"force": 30}
     until: ClassVar = {"disk_over_commit": 24, "force": 67}
     needed_since: ClassVar = {"block_migration": 1, "disk_over_commit": 1, "host": 1}
+    null_since: ClassVar = {"host": 1}
 
     host: HostName | None = None
     block_migration: Boolean | Literal["auto"] | None = None
@@ -257,6 +264,7 @@ class Unshelve(Part):
     """A null or nothing before 2.77; then with a zone; since 2.91 with null for no zone, with a host, or both."""
 
     since: ClassVar = {"availability_zone": 77, "host": 91}
+    null_since: ClassVar = {"availability_zone": 91}
 
     availability_zone: Name | None = None
     host: HostName | None = None

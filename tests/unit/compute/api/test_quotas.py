@@ -175,7 +175,7 @@ def test_class_default_is_what_projects_have_without_limits_of_their_own(world: 
 @pytest.mark.parametrize(
     ("version", "shown", "refused"),
     [
-        ("2.1", {"fixed_ips", "injected_files"}, "server_groups"),
+        ("2.1", {"fixed_ips", "injected_files"}, "force"),
         ("2.50", {"server_groups", "injected_files"}, "fixed_ips"),
         ("2.57", {"server_groups"}, "injected_files"),
     ],

@@ -71,7 +71,7 @@ REFUSED: list[tuple[list[dict[str, Any]], dict[str, Any], str]] = [
     ([EPHEMERAL | {"volume_size": 2**31}], {},                            "volume_size"),
     ([EPHEMERAL | {"destination_type": "volume"}], {},                    "no volume service"),
     ([],                                   {"boot_index": 1},             f"{INVALID}Mapping image to local is not supported."),
-    ([],                                   {"uuid": None},                f"{INVALID}Missing device UUID."),
+    ([],                                   {"uuid": None},                "Value: None. None is not of type 'string'"),
     ([],                                   {"uuid": "a0e4475e-22fb-4d30-add2-bbb808cf797a"}, "comes from the image in imageRef"),
 ]
 # fmt: on
@@ -85,6 +85,15 @@ def test_disks_that_cannot_be_are_refused_and_leave_nothing(
 
     assert answer.status_code == 400 and said in answer.json()["badRequest"]["message"], answer.text
     assert world.alice.get("/v2.1/servers").json() == {"servers": []}
+
+
+def test_a_disk_from_an_image_says_which(world: World) -> None:
+    body = with_root(world)
+    del body["server"]["block_device_mapping_v2"][0]["uuid"]
+
+    answer = world.alice.post("/v2.1/servers", json=body)
+
+    assert answer.status_code == 400 and answer.json()["badRequest"]["message"] == f"{INVALID}Missing device UUID."
 
 
 def test_a_server_without_an_image_starts_from_no_blank_disk(world: World) -> None:
