@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any
 
 from common.auth.callers import FACTS, Caller
@@ -30,6 +31,7 @@ _WORDS = re.compile(r"\s*(\(|\)|(?:%\([\w.]+\)s|[^\s()])+)")
 _FIELD = re.compile(r"%\(([\w.]+)\)s")
 
 DEEPEST = 100
+KEPT = 4096  # checks that were parsed; most rules say what others say
 
 SHARED = {
     "admin": "role:admin",
@@ -89,6 +91,7 @@ class Policy:
             raise Forbidden(f"Policy doesn't allow {rule} to be performed.", rule=rule, user_id=caller.user_id)
 
 
+@lru_cache(KEPT)
 def parse(text: str) -> Check:
     """The check that `text` spells.  InvalidInput"""
     words = _split(text)
@@ -100,15 +103,16 @@ def parse(text: str) -> Check:
     return check
 
 
-def uses(text: str) -> set[str]:
+@lru_cache(KEPT)
+def uses(text: str) -> frozenset[str]:
     """The rules that a check is made of."""
-    return {word[5:] for word in _split(text) if word.startswith("rule:")}
+    return frozenset(word[5:] for word in _split(text) if word.startswith("rule:"))
 
 
 def _must_end(name: str, rules: Mapping[str, str]) -> None:
     """A rule may not be made of itself.  InvalidInput"""
     seen: set[str] = set()
-    ahead = uses(rules[name])
+    ahead = set(uses(rules[name]))
     while ahead:
         one = ahead.pop()
         if one == name:

@@ -114,7 +114,7 @@ def _owner(file: Path, name: str, entry: Entry) -> str:
     return owner
 
 
-def _used(file: Path, entry: Entry) -> set[str]:
+def _used(file: Path, entry: Entry) -> frozenset[str]:
     try:
         parse(entry.check)
     except InvalidInput as error:

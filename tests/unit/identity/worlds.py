@@ -153,11 +153,13 @@ def opened(surroundings: Surroundings) -> Iterator[World]:
 
 @pytest.fixture(scope="session")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database file as bootstrap leaves it; tests work on copies."""
-
+    """A database file of a bootstrapped service that has run, so that it has a signing key; tests work on copies."""
     directory = tmp_path_factory.mktemp("identity")
     file = directory / "identity.db"
-    bootstrap(surroundings_in(directory, f"sqlite:///{file}", a_platform()), CLOUD)
+    surroundings = surroundings_in(directory, f"sqlite:///{file}", a_platform())
+    bootstrap(surroundings, CLOUD)
+    build(surroundings).stop()
+    surroundings.bus.close()
     return file
 
 
