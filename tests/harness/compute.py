@@ -51,6 +51,10 @@ FLAVOR: Mapping[str, Any] = {
 }  # fmt: skip
 
 
+def _size(flavor: Mapping[str, Any]) -> tuple[int, int]:
+    return flavor["vcpus"], flavor["memory_mib"]
+
+
 @dataclass
 class Gallery:
     """An image service: every image that a server was made from, and those that a test makes, with their bytes."""
@@ -250,6 +254,7 @@ class ComputeWorld:
         checks = {
             "is undergoing something": server.task_state is not None or server.vm_state == VmState.BUILDING,
             "keeps its password": server.admin_password is not None,
+            "counts as another size than its own": (server.vcpus, server.memory_mib) != _size(server.flavor),
             f"claims {claims} instead of {expected}": claims != expected,
             f"has guests on {guests}": guests != ([server.host] if is_placed else []),
             "gives no reason for its error": server.vm_state == VmState.ERROR and not server.fault,

@@ -38,8 +38,8 @@ _OF_PROJECT = union_all(
 ).order_by("rank")
 _USED = select(
     func.count(),
-    func.coalesce(func.sum(ServerRow.flavor["vcpus"].as_integer()), 0),
-    func.coalesce(func.sum(ServerRow.flavor["memory_mib"].as_integer()), 0),
+    func.coalesce(func.sum(ServerRow.vcpus), 0),
+    func.coalesce(func.sum(ServerRow.memory_mib), 0),
 ).where(ServerRow.project_id == bindparam("project_id"), ServerRow.deleted_at.is_(None))
 _USED_BY = _USED.where(ServerRow.user_id == bindparam("user_id"))
 

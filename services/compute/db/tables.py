@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from common.db.types import Json, Table, UtcDateTime
 from common.saga.tables import SagaColumns, SagaEventColumns, SagaTables
@@ -82,6 +83,13 @@ def _where(condition: str) -> dict[str, Any]:
 ALIVE, GONE = _where("deleted_at IS NULL"), _where("deleted_at IS NOT NULL")
 
 
+def _of_flavor(name: str) -> Callable[[Any], int]:
+    def found(context: Any) -> int:
+        return int(context.get_current_parameters()["flavor"][name])
+
+    return found
+
+
 class ServerRow(ComputeTable):
     """A server.  Deleted ones stay for a while (`deleted_at`), so that their timeline can be read."""
 
@@ -99,6 +107,8 @@ class ServerRow(ComputeTable):
         Index("ix_servers_changed", "project_id", "updated_at"),
         Index("ix_servers_changed_all", "updated_at"),
         Index("ix_servers_deleted", "deleted_at", **GONE),
+        # Has all that quotas count, so that no row need be read.
+        Index("ix_servers_counted", "project_id", "deleted_at", "user_id", "vcpus", "memory_mib"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -118,6 +128,8 @@ class ServerRow(ComputeTable):
     flavor: Mapped[Any] = mapped_column(
         Json
     )  # copy: id, name, vcpus, memory_mib, root_gib, ephemeral_gib, swap_mib, extra_specs
+    vcpus: Mapped[int] = mapped_column(default=_of_flavor("vcpus"))  # the flavor's, where quotas find them
+    memory_mib: Mapped[int] = mapped_column(default=_of_flavor("memory_mib"))
     local_disks: Mapped[Any | None] = mapped_column(
         Json
     )  # of ephemeral space and swap, as the request named them: core/guests.py, BlankDisk; None: as its flavor has them
@@ -155,6 +167,11 @@ class ServerRow(ComputeTable):
     launched_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     terminated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    @validates("flavor")
+    def _count(self, _: str, flavor: Mapping[str, Any]) -> Mapping[str, Any]:
+        self.vcpus, self.memory_mib = flavor["vcpus"], flavor["memory_mib"]
+        return flavor
 
 
 class MigrationRow(ComputeTable):

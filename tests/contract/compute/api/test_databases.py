@@ -21,7 +21,7 @@ from sqlalchemy import Connection, event, insert, select, text
 from common.clock import utc_now
 from common.db.counting import counted
 from common.db.database import Database
-from common.db.migrate import drift
+from common.db.migrate import drift, upgrade
 from services.compute.db.tables import ComputeTable, ServerRow
 from tests.harness.compute import IMAGE_BYTES, ComputeWorld
 from tests.unit.compute.api.world import ALICE, World
@@ -32,6 +32,22 @@ PARALLEL = 200
 
 def test_every_table_has_its_migration(world: World) -> None:
     assert drift(world.kit.database, ComputeTable.metadata) == []
+
+
+def test_servers_from_before_their_sizes_had_columns_count_as_before(world: World) -> None:
+    world.server(flavorRef=world.flavor("3", vcpus=3, ram=768))
+    database = world.kit.database
+    with database.transaction() as session:
+        session.execute(text("DROP INDEX ix_servers_counted"))
+        for column in ("vcpus", "memory_mib"):
+            session.execute(text(f"ALTER TABLE servers DROP COLUMN {column}"))
+        session.execute(text("UPDATE alembic_version SET version_num = '0009'"))
+
+    upgrade(database, "services.compute.db", ComputeTable.metadata)
+
+    used = world.alice.get("/v2.1/limits").json()["limits"]["absolute"]
+    assert (used["totalInstancesUsed"], used["totalCoresUsed"], used["totalRAMUsed"]) == (1, 3, 768)
+    assert drift(database, ComputeTable.metadata) == []
 
 
 def test_a_thousand_creates_at_once_fill_the_quota_exactly_and_all_of_them_run(world: World, tmp_path: Path) -> None:
@@ -182,6 +198,15 @@ def test_lists_that_people_ask_for_need_not_look_at_all_servers(world: World) ->
     plans = {query: planned(world, f"/v2.1/servers/detail?limit=10&{query}") for query in indexes}
 
     assert {query: plan for query, plan in plans.items() if not re.search(rf"\b{indexes[query]}", plan)} == {}
+
+
+def test_quotas_count_servers_without_reading_them(world: World) -> None:
+    fill(world.kit.database, world.server())
+    index = "COVERING INDEX" if world.kit.database.is_sqlite else "Index Only Scan using"
+
+    plan = planned(world, "/v2.1/limits")
+
+    assert f"{index} ix_servers_counted" in plan
 
 
 def fill(database: Database, server_id: str) -> None:
