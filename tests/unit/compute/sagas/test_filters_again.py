@@ -36,7 +36,7 @@ from tests.harness.compute import FLAVOR, ComputeWorld
 
 LARGER = dict(FLAVOR) | {"id": "2", "name": "m1.small", "vcpus": 2, "memory_mib": 2048, "root_gib": 2}
 STRANGE: Mapping[str, str] = {"trait:CUSTOM_NOBODY_HAS_IT": "required"}
-TIMES = 100
+TIMES = 30
 
 
 def of_quota(world: ComputeWorld) -> tuple[int, int, int]:
