@@ -8,7 +8,7 @@ Rules: Placement API reference, "List allocation candidates"; "Modeling with pro
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from uuid import UUID
@@ -92,14 +92,16 @@ class _Share:
 
 
 class Search:
-    """Over all providers there are."""
+    """Over providers whose trees are whole, with all that lend to them."""
 
-    def __init__(self, providers: Iterable[Provider], question: Question, *, tree: UUID | None = None) -> None:
-        """`tree`: the root of the only one that is to be served, by its own and by who lends to it."""
-        self._tree = tree
+    def __init__(
+        self, providers: Iterable[Provider], question: Question, *, trees: Collection[UUID] | None = None
+    ) -> None:
+        """`trees`: the roots of those that are to be served, by their own and by who lends to them; None: all."""
+        self._trees = trees
         self._all = {one.id: one for one in providers}
         self._question = question
-        self._has_trees = any(one.parent_id for one in self._all.values())
+        self.has_trees = any(one.parent_id for one in self._all.values())
         self._lent_to = {one.id: self._borrowers(one) for one in self._all.values() if SHARES in one.traits}
         self._ways = 0
 
@@ -137,7 +139,7 @@ class Search:
             if (named := self._all.get(group.in_tree)) is None:
                 return
             root = named.root_id
-        if not suffix and (self._has_trees or self._lent_to):
+        if not suffix and (self.has_trees or self._lent_to):
             yield from self._spread(suffix, group, root)
         else:
             yield from self._from_one(suffix, group, root)
@@ -190,7 +192,7 @@ class Search:
 
     def _is_anchor(self, root: UUID) -> bool:
         asked = self._question
-        if self._tree is not None and root != self._tree:
+        if self._trees is not None and root not in self._trees:
             return False
         if not asked.root_required and not asked.root_forbidden:
             return True

@@ -21,7 +21,7 @@ from services.compute.core.placement import Stock
 from services.compute.core.placement_names import SHARES
 from services.compute.core.scheduling import Candidate, Wish
 from services.compute.db.fitting_hosts import fitting, shape_of, values_of
-from services.compute.db.placement_fitting import related
+from services.compute.db.placement_fitting import has_somewhere, lent_classes, related
 from services.compute.db.placement_inventories import Inventories
 from services.compute.db.placement_tables import InventoryRow, ProviderRow, ProviderTraitRow
 from services.compute.db.tables import HostRow
@@ -97,13 +97,10 @@ class FittingTrees:
 
     def _promising(self, demand: Demand) -> list[ColumnElement[bool]]:
         """What is true of hosts whose trees have enough of each resource at least somewhere, if nobody lends it."""
-        lent = select(InventoryRow.resource_class).join(
-            ProviderTraitRow, ProviderTraitRow.provider_id == InventoryRow.provider_id
-        )
-        all_lent = set(self._session.scalars(lent.where(ProviderTraitRow.trait == SHARES)))
+        all_lent = set(self._session.scalars(lent_classes()))
         asked = [part for group in demand.groups.values() for part in group.resources.items()]
         asked += demand.resources.items()
-        return [_has_somewhere(name, amount) for name, amount in asked if name not in all_lent]
+        return [has_somewhere(name, amount) for name, amount in asked if name not in all_lent]
 
     def _hosts(self, query: Select[Any], asked: Mapping[str, Any], *, most: int) -> list[Candidate]:
         return [Candidate(*row) for row in self._session.execute(query, {**asked, "most": most})]
@@ -172,13 +169,6 @@ class FittingTrees:
         return {row.id: row.generation for row in self._session.execute(query)}
 
 
-def _has_somewhere(name: str, amount: int) -> ColumnElement[bool]:
-    other, stock = aliased(ProviderRow), aliased(InventoryRow)
-    free: Any = (stock.total - stock.reserved) * stock.allocation_ratio - stock.used
-    in_tree = (other.root_id == ProviderRow.root_id, stock.provider_id == other.id, stock.resource_class == name)
-    return exists().where(*in_tree, free >= amount, stock.max_unit >= amount).correlate(ProviderRow)
-
-
 def _improve(stocks: dict[str, Stock] | None, by: Mapping[str, Stock] | None) -> None:
     """Of each resource the larger."""
     if stocks is None or by is None:
@@ -199,7 +189,7 @@ def _line(provider: P, parents: Mapping[P, P | None]) -> frozenset[P]:
 
 def _first_way(providers: Sequence[Provider], host_id: UUID, demand: Demand) -> Amounts | None:
     root = next((one.root_id for one in providers if one.id == host_id), host_id)
-    found = Search(providers, _question(demand), tree=root).candidates()
+    found = Search(providers, _question(demand), trees={root}).candidates()
     return found[0].amounts if found else None
 
 

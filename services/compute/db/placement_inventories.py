@@ -6,14 +6,14 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, select, true
+from sqlalchemy import ColumnElement, delete, or_, select, true
 from sqlalchemy.orm import Session
 
 from common.errors import NotFound
-from services.compute.core.allocation_candidates import Provider, Question
+from services.compute.core.allocation_candidates import Candidate, Provider, Question, Search
 from services.compute.core.placement import Stock
 from services.compute.core.placement_faults import InventoryInUse
-from services.compute.db.placement_fitting import fitting, is_plain, related
+from services.compute.db.placement_fitting import fitting, is_plain, lent_classes, promising, related, trees_of_lenders
 from services.compute.db.placement_tables import (
     InventoryRow,
     ProviderAggregateRow,
@@ -80,14 +80,26 @@ class Inventories:
         mine = (InventoryRow.provider_id == provider_id, InventoryRow.resource_class == resource_class)
         self._session.execute(delete(InventoryRow).where(*mine))
 
-    def for_question(self, question: Question) -> list[Provider]:
-        """All that a search for it needs to see: every provider, or, where few are asked for and each stands for itself,
-        the first that fit."""
+    def search(self, question: Question) -> tuple[Search, list[Candidate]]:
+        """Who could give what is asked for, and the search that found it."""
         few = question.limit is not None and question.limit <= MOST_BY_ID
         if few and is_plain(question) and not self._session.scalar(related()):
-            found = self._session.scalars(fitting(question)).all()
-            return self.everything(of=ProviderRow.id.in_(found))
-        return self.everything()
+            first = self._session.scalars(fitting(question)).all()
+            return _found(Search(self.everything(of=ProviderRow.id.in_(first)), question))
+        trees = promising(question, set(self._session.scalars(lent_classes())))
+        if few:  # mostly each of the first has a candidate
+            first = self._session.scalars(trees.limit(question.limit)).all()
+            search, found = self._among(first, question)
+            if len(found) == question.limit or len(first) < (question.limit or 0):
+                return search, found
+        return self._among(self._session.scalars(trees).all(), question)
+
+    def _among(self, trees: Sequence[UUID], question: Question) -> tuple[Search, list[Candidate]]:
+        """Of these trees, by their roots; with who lends."""
+        seen: ColumnElement[bool] = _ALL
+        if len(trees) <= MOST_BY_ID:
+            seen = or_(ProviderRow.root_id.in_(trees), ProviderRow.root_id.in_(trees_of_lenders()))
+        return _found(Search(self.everything(of=seen), question, trees=set(trees)))
 
     def everything(self, *, of: ColumnElement[bool] = _ALL) -> list[Provider]:
         """Every provider with all that is asked of one, in the order in which they were made: four queries.
@@ -119,6 +131,10 @@ class Inventories:
             )
             for row in self._session.execute(columns.order_by(ProviderRow.created_at, ProviderRow.id))
         ]
+
+
+def _found(search: Search) -> tuple[Search, list[Candidate]]:
+    return search, search.candidates()
 
 
 _I = InventoryRow

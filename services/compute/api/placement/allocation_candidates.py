@@ -12,7 +12,7 @@ from common.http.identity import Caller
 from common.http.operations import operation
 from services.compute.api.placement.asking import Version, answer, between, pairs_of, router
 from services.compute.api.placement.kit import KitOf, Tx
-from services.compute.core.allocation_candidates import Candidate, Provider, Question, Search
+from services.compute.core.allocation_candidates import Candidate, Provider, Question
 from services.compute.core.placement_requests import SINCE, question_of
 
 routes = router()
@@ -27,14 +27,12 @@ def list_candidates(request: Request, caller: Caller, kit: KitOf, version: Versi
     question = question_of(pairs_of(request), version)
     with kit.reading() as tx:
         _must_know(tx, question)
-        providers = tx.inventories.for_question(question)
-    search = Search(providers, question)
-    found = search.candidates()
+        search, found = tx.inventories.search(question)
     summarized = search.trees_of(found)
     if version < NESTED_SINCE:
         found = [one for one in found if search.is_flat(one)]
         taken = {provider for one in found for provider in one.amounts}
-        if any(one.parent_id for one in providers):
+        if search.has_trees:
             summarized = [one for one in summarized if one.id in taken]
     told = {
         "allocation_requests": [_request(one, version) for one in found],

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from urllib.parse import parse_qsl
 from uuid import UUID, uuid4
 
+from services.compute.core.allocation_candidates import Candidate, Search
+from services.compute.core.placement_requests import question_of
+from services.compute.db.placement_inventories import Inventories
 from tests.harness.placement_api import Placement, holding, told
 
 NUMA = "HW_NUMA_ROOT"
@@ -85,6 +91,49 @@ def test_a_limit_changes_how_hosts_are_found_and_not_which(placement: Placement)
         every = placement.takers(query)
         assert placement.takers(f"{query}&limit=1000") == every, query
         assert len(placement.takers(f"{query}&limit=1")) == min(1, len(every)), query
+
+
+RELATED = (
+    *PLAIN, "resources=VCPU:1,DISK_GB:5", "resources=DISK_GB:5", "resources=VCPU:1,MEMORY_MB:1,DISK_GB:5&required=CUSTOM_FAST",
+    "resources=VCPU:1&in_tree={left}", "resources=VCPU:1,DISK_GB:5&in_tree={left}", "resources=DISK_GB:5&in_tree={lender}",
+    "resources=DISK_GB:500", "resources=VCPU:2&resources1=VCPU:2&group_policy=none",
+    "resources1=VCPU:3&resources2=VCPU:3&group_policy=isolate", "resources=MEMORY_MB:1&resources1=DISK_GB:5",
+    "resources1=VCPU:1&in_tree1={left}&resources2=DISK_GB:5&in_tree2={lender}&group_policy=none",
+    "resources=VCPU:1&root_required=CUSTOM_FAST&resources1=DISK_GB:5", "resources=VCPU:3,MEMORY_MB:4096&member_of={group}",
+    "resources=CUSTOM_CARD:1", "resources=CUSTOM_CARD:1,DISK_GB:5",
+)  # fmt: skip
+
+
+def test_trees_that_cannot_have_it_are_left_out_and_no_candidate_with_them(placement: Placement) -> None:
+    group, other = str(uuid4()), str(uuid4())
+    for name in ("a", "b", "c"):  # the first looks as if it fitted, until steps are counted
+        root = placement.provider(f"root {name}", MEMORY_MB=4096, aggregates=(group,) if name != "c" else ())
+        steps = {"total": 4, "step_size": 4 if name == "a" else 1}
+        left = placement.provider(f"left {name}", parent=root, VCPU=steps, traits=(NUMA,))
+        placement.provider(f"right {name}", parent=root, VCPU=4, traits=(NUMA, "CUSTOM_FAST"), aggregates=(other,))
+    placement.provider("lone", VCPU=8, MEMORY_MB=8192, DISK_GB=10, traits=("CUSTOM_FAST",))
+    assert placement.ask("PUT", "/resource_classes/CUSTOM_CARD").status_code == 201
+    shares = ("MISC_SHARES_VIA_AGGREGATE",)
+    lender = placement.provider("lender", DISK_GB=100, aggregates=(group,), traits=shares)
+    placement.provider("of lender", parent=lender, CUSTOM_CARD=1)
+    given = {"group": group, "other": other, "left": left, "lender": lender}
+
+    for query in (one.format(**given) for one in RELATED):
+        question = question_of(parse_qsl(query), 39)
+        with placement.database.reading() as session:
+            inventories = Inventories(session)
+            every = alike(Search(inventories.everything(), question).candidates())
+            assert alike(inventories.search(question)[1]) == every, query
+            for limit in (1, 2, 3, 1000):
+                found = alike(inventories.search(replace(question, limit=limit))[1])
+                assert found <= every and len(found) == min(limit, len(every)), (query, limit)
+
+
+def alike(candidates: Sequence[Candidate]) -> set[str]:
+    return {
+        str((sorted((who, sorted(one.items())) for who, one in each.amounts.items()), each.mappings))
+        for each in candidates
+    }
 
 
 OWN = str(UUID(int=1))
