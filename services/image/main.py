@@ -41,6 +41,7 @@ from services.image.drivers.store.stores import Stores
 from services.image.drivers.web.downloads import WebDownloads
 from services.image.sagas import kit as work
 from services.image.sagas.import_image import SAGAS
+from services.image.sagas.kit import Inspects
 from services.image.settings import ImageSettings
 
 
@@ -66,6 +67,7 @@ def build(surroundings: Surroundings) -> Part:
             caching.stop,
             keys.stop,
             kit.threads.shutdown,
+            kit.endings.shutdown,
             inspector.close,
             kit.database.close,
         ),
@@ -78,7 +80,7 @@ def prepare(surroundings: Surroundings) -> None:
     database.close()
 
 
-def build_kit(settings: ImageSettings, surroundings: Surroundings, inspector: Inspector) -> Kit:
+def build_kit(settings: ImageSettings, surroundings: Surroundings, inspector: Inspects) -> Kit:
     """Database migrated, store made."""
     return Kit(
         settings=settings,
@@ -91,6 +93,7 @@ def build_kit(settings: ImageSettings, surroundings: Surroundings, inspector: In
         bus=surroundings.bus,
         cache=BytesCache(settings.store / "cached") if settings.cache_bytes else None,
         threads=ThreadPoolExecutor(settings.upload_threads, thread_name_prefix="image-bytes"),
+        endings=ThreadPoolExecutor(settings.upload_threads, thread_name_prefix="image-endings"),
     )
 
 

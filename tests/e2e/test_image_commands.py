@@ -90,8 +90,9 @@ def test_an_image_is_shared(cloud: Cloud, admin: Shell, name: str) -> None:
     project, image_id = admin.json("project create", name), queued(cloud, name)
 
     admin("image add project", image_id, project["id"])
-    admin("image set --accept --project", project["id"], image_id)
-
+    for answer, status in (("--reject", "rejected"), ("--pending", "pending"), ("--accept", "accepted")):
+        admin("image set", answer, "--project", project["id"], image_id)
+        assert admin.json("image member get", image_id, project["id"])["status"] == status
     [member] = admin.json("image member list", image_id)
     assert (member["Member ID"], member["Status"]) == (project["id"], "accepted")
     assert admin.json("image member get", image_id, project["id"])["status"] == "accepted"
@@ -112,8 +113,9 @@ def test_the_cache_is_managed(admin: Shell, name: str, file: Path) -> None:
 
     admin("cached image delete", image["id"])
     assert image["id"] not in {row["ID"] for row in admin.json("cached image list")}
-    admin("cached image queue", image["id"])
-    admin("cached image clear")
+    for only in ([], ["--cache"], ["--queue"]):
+        admin("cached image queue", image["id"])
+        admin("cached image clear", *only)
     admin("image delete", image["id"])
 
 
@@ -127,15 +129,41 @@ def test_metadata_definitions_are_kept(admin: Shell, name: str) -> None:
     admin("image metadef namespace set --description second", name)
 
     assert admin.json("image metadef namespace show", name)["description"] == "second"
-    assert "size" in admin("image metadef property show", name, "size")
+    admin("image metadef property set --name size --title Length --type string --schema {}", name, "size")
+    assert admin.json("image metadef property show", name, "size")["title"] == "Length"
+    assert [row["name"] for row in admin.json("image metadef property list", name)] == ["size"]
     assert "thing" in admin("image metadef object list", name)
+    admin("image metadef object update", name, "thing", "--name", "matter")
+    assert admin.json("image metadef object show", name, "matter")["namespace_name"] == name
+    assert "thing" in admin.refused("image metadef object show", name, "thing")
     assert "OS::Glance::Image" in admin("image metadef resource type association list", name)
     assert "OS::Glance::Image" in admin("image metadef resource type list")
     admin("image metadef property delete", name, "size")
-    admin("image metadef object delete", name, "thing")
+    admin("image metadef object delete", name, "matter")
     admin("image metadef resource type association delete", name, "OS::Glance::Image")
     admin("image metadef namespace delete", name)
     assert name not in admin("image metadef namespace list")
+
+
+def test_a_property_of_a_usual_object_is_shown(admin: Shell) -> None:
+    shown = admin.json("image metadef object property show OS::Software::DBMS MySQL sw_database_mysql_listen_port")
+
+    assert (shown["type"], shown["default"]) == ("integer", 3306)
+
+
+def test_tags_of_a_namespace_are_taken_away(cloud: Cloud, admin: Shell, name: str) -> None:
+    images = cloud.sdk("pileus-admin").image
+    images.create_metadef_namespace(namespace=name)
+    for tag in "abc":
+        images.post(f"/metadefs/namespaces/{name}/tags/{tag}").raise_for_status()
+
+    admin("image metadef namespace unset --tag a", name)
+    left = admin.json("image metadef namespace show", name)["tags"]
+    admin("image metadef namespace unset --all-tags", name)
+
+    assert [one["name"] for one in left] == ["b", "c"]
+    assert admin.json("image metadef namespace show", name)["tags"] == []
+    admin("image metadef namespace delete", name)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the SDK leaves files open
@@ -157,6 +185,51 @@ def test_the_sdk_uploads_imports_and_downloads_and_checks_what_it_gets(
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes() == DATA
     for image in (uploaded, imported):
         images.delete_image(image)
+
+
+def test_the_sdk_finds_changes_shares_and_withdraws_an_image(cloud: Cloud, name: str) -> None:
+    images = cloud.sdk("pileus-admin").image
+    image = images.create_image(name, disk_format="raw", container_format="bare", visibility="shared")
+    images.stage_image(image, data=DATA)
+    images.import_image(image, method="glance-direct")
+    images.wait_for_status(image, status="active", failures=["killed"], wait=60)
+
+    found = images.find_image(name, ignore_missing=False)
+    changed = images.update_image(found, min_disk=3)
+    images.update_image_properties(changed, description="\u00e9")
+    images.add_tag(changed, "t")
+    member = images.add_member(image, member_id=uuid4().hex)
+
+    assert (changed.min_disk, images.get_image(image).properties["description"]) == (3, "\u00e9")
+    assert [one.id for one in images.images(tag="t", name=name)] == [image.id]
+    assert [one.id for one in images.members(image)] == [member.id]
+    images.remove_member(member, image=image)
+    images.remove_tag(changed, "t")
+    images.deactivate_image(image)
+    assert images.get_image(image).status == "deactivated"
+    images.reactivate_image(image)
+    assert b"".join(images.download_image(image, stream=True).iter_content(1 << 20)) == DATA
+    images.delete_image(image, ignore_missing=False)
+    assert images.find_image(name) is None
+
+
+def test_the_sdk_keeps_metadata_definitions(cloud: Cloud, name: str) -> None:
+    images = cloud.sdk("pileus-admin").image
+    namespace = images.create_metadef_namespace(namespace=name, description="first")
+
+    changed = images.update_metadef_namespace(namespace, description="second")
+    made = images.create_metadef_object(namespace, name="thing", properties={"a": {"title": "A", "type": "string"}})
+    images.create_metadef_property(namespace, name="size", title="Size", type="string")
+    images.create_metadef_resource_type_association(namespace, name="OS::Nova::Server")
+
+    assert changed.description == "second"
+    assert name in {one.namespace for one in images.metadef_namespaces()}
+    assert images.get_metadef_object(made, namespace).properties["a"]["title"] == "A"
+    assert [one.name for one in images.metadef_properties(namespace)] == ["size"]
+    assert [one.name for one in images.metadef_resource_type_associations(namespace)] == ["OS::Nova::Server"]
+    images.delete_all_metadef_objects(namespace)
+    images.delete_all_metadef_properties(namespace)
+    images.delete_metadef_namespace(namespace, ignore_missing=False)
 
 
 def test_pileus_brings_images_in_and_out_and_goes_on_where_it_was(

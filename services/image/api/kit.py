@@ -43,6 +43,7 @@ class Kit:
     policy: Policy
     bus: Bus
     threads: ThreadPoolExecutor  # for bytes; other routes run on the framework's own
+    endings: ThreadPoolExecutor  # what ends an upload may take minutes, and must hold up no bytes
     paused: Paused = field(default_factory=Paused)
     cache: BytesCache | None  # none: every download reads from a store
     nudge: Callable[[], None] = lambda: None  # tells the saga engine that there is work
@@ -58,8 +59,9 @@ class Kit:
         return await asyncio.get_running_loop().run_in_executor(self.threads, copy_context().run, work)
 
     async def to_the_end(self, work: Callable[[], T]) -> T:
-        """The same; whoever cancels it waits until it is done, and can clear away what it left without racing it."""
-        doing = asyncio.ensure_future(self.off_loop(work))
+        """The same for what ends an upload; whoever cancels it waits until it is done, and can clear away what it left
+        without racing it."""
+        doing = asyncio.get_running_loop().run_in_executor(self.endings, copy_context().run, work)
         try:
             return await asyncio.shield(doing)
         except asyncio.CancelledError:

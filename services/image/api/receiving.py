@@ -74,12 +74,26 @@ class Receiving:
             arrival = await self.kit.off_loop(self._arrival)
             try:
                 await self._take(chunks, arrival)
-                await self.kit.to_the_end(lambda: self._keep(arrival))
+                await self._kept(arrival)
             finally:
                 arrival.close()
         except BaseException:
             await asyncio.shield(self.kit.off_loop(self._forget))
             raise
+
+    async def _kept(self, arrival: Arrival) -> None:
+        """Keep what came; the upload is heard of while it is looked into, or waits for that."""
+        life = asyncio.ensure_future(self._go_on_living(max(arrival.size, self.claimed)))
+        try:
+            await self.kit.to_the_end(lambda: self._keep(arrival))
+        finally:
+            life.cancel()
+
+    async def _go_on_living(self, size: int) -> None:
+        while True:
+            await asyncio.sleep(SIGN_OF_LIFE_S)
+            with suppress(PlatformError):  # its end tells what is wrong
+                await self._claim(size)
 
     def _arrival(self) -> Arrival:
         self.kit.inspector.wake()
@@ -139,6 +153,7 @@ class Receiving:
     def _keep(self, arrival: Arrival) -> None:
         """Inspect the bytes, make them the image's and the image active."""
         arrival.sync()
+        self.kit.store.probe()
         content = self._inspected(arrival)
         kit, store = self.kit, self.kit.stores[self.store]
         keep = store.bring(

@@ -62,7 +62,7 @@ class ReceivingPart(Receiving):
             await self.kit.off_loop(self._rest)
         elif (arrival_again := self.kit.paused.take(self.upload_id)) is not None:
             with closing(arrival_again) as whole:
-                await self.kit.to_the_end(lambda: self._keep(whole))
+                await self._kept(whole)
 
     @property
     def is_whole(self) -> bool:

@@ -103,6 +103,8 @@ def converted_path(run: Run[ImportImage], kit: Kit) -> Path:
 
 
 def _staged(run: Run[ImportImage], kit: Kit) -> Path:
+    """Unavailable while the whole staging area is away"""
+    kit.stores.spool.probe()
     return kit.stores.spool.staged_path(run.params.image_id)
 
 

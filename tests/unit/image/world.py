@@ -25,8 +25,8 @@ from common.saga.engine import SagaEngine
 from services.image.api.kit import Kit
 from services.image.db.metadata_definitions import Definitions
 from services.image.db.tables import ImageTable
-from services.image.drivers.inspect.inspector import Inspector
 from services.image.main import build_app, build_engine, build_kit
+from services.image.sagas.kit import Inspects
 from services.image.settings import ImageSettings
 from tests.conftest import a_platform
 from tests.harness.tokens import ALICE as ALICE
@@ -159,7 +159,7 @@ def _a_copy_of_the_migrated_database(directory: Path) -> Path:
 
 @contextmanager
 def a_world(
-    directory: Path, inspector: Inspector, *, database_url: str | None = None, **options: Any
+    directory: Path, inspector: Inspects, *, database_url: str | None = None, **options: Any
 ) -> Iterator[World]:
     url = database_url or f"sqlite:///{_a_copy_of_the_migrated_database(directory)}"
     given = {"service_password": "not used here"} | options
@@ -177,6 +177,7 @@ def a_world(
             person.close()
         inside.close()
         kit.threads.shutdown()
+        kit.endings.shutdown()
         kit.database.close()
         surroundings.bus.close()
 

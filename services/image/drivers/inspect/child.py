@@ -9,6 +9,7 @@ found.  One JSON line in, one out; it ends when idle or when its parent is gone.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
@@ -25,6 +26,7 @@ MEMORY_BYTES = 1 << 30
 CPU_S = 30
 WALL_S = 60
 NOBODY = 65534
+AWAY = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.EIO)  # of the place where images lie, never of what is in them
 UNDECIDED = "could not be inspected within the limits of time and memory"
 
 
@@ -83,6 +85,15 @@ def _wait(reading: int) -> str | None:
 
 
 def _bounded(path: str, look: Any) -> dict[str, Any]:
+    try:
+        return _looked(path, look)
+    except OSError as error:
+        if error.errno not in AWAY:
+            raise
+        return {"unreadable": errno.errorcode[error.errno]}
+
+
+def _looked(path: str, look: Any) -> dict[str, Any]:
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     size = os.fstat(file).st_size
     if os.geteuid() == 0:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from common.errors import Unavailable
 from services.image.core.formats import Finding
+from services.image.drivers.store.store import broken, missing
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +25,10 @@ AT_ONCE = 2
 
 
 class _Answer(BaseModel):
-    formats: list[str]
-    virtual_size: int
-    problems: list[str]
+    formats: list[str] = []
+    virtual_size: int = 0
+    problems: list[str] = []
+    unreadable: str | None = None
 
 
 class Inspector:
@@ -39,7 +41,10 @@ class Inspector:
         self._lock, self._room = threading.Lock(), threading.Semaphore(AT_ONCE)
 
     def inspect(self, path: Path, container: str | None = None) -> Finding:
-        """What the file is, and what is in it if it is such an archive.  Unavailable if no process can be run"""
+        """What the file is, and what is in it if it is such an archive.
+
+        NotFound, Unavailable if it cannot be read or no process be run
+        """
         with self._room:
             for _ in range(AT_ONCE + 2):  # all that wait for work may just be ending
                 with self._process() as process:
@@ -123,6 +128,8 @@ def _ask(process: subprocess.Popen[bytes], path: Path, container: str | None) ->
         log.info("inspecting process ended", extra={"why": type(error).__name__})
         _end(process)
         return None
+    if answer.unreadable is not None:
+        raise missing() if answer.unreadable == "ENOENT" else broken(answer.unreadable)
     return Finding(frozenset(answer.formats), answer.virtual_size, tuple(answer.problems))
 
 
