@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 from pydantic import BaseModel
-from sqlalchemy import CursorResult, and_, delete, event, insert, or_, select, update
+from sqlalchemy import CursorResult, and_, delete, event, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from common import log as ids
@@ -85,6 +85,11 @@ class Sagas:
         if request_id is not None:
             query = query.where(self._sagas.request_id == request_id)
         return self._session.scalars(query.order_by(self._sagas.number.desc())).all()
+
+    def last_end(self, resource_id: UUID, actions: Collection[str]) -> datetime | None:
+        """When one of these was done to the resource, last."""
+        mine = (self._sagas.resource_id == resource_id, self._sagas.action.in_(actions))
+        return self._session.scalar(select(func.max(self._sagas.finished_at)).where(*mine))
 
     def events_of(self, saga_ids: Iterable[UUID]) -> Sequence[Any]:
         """What happened in these sagas, oldest first."""

@@ -34,6 +34,7 @@ AGENT_S, AGENT_AGAIN_S = 45.0, 1.0
 """How long the agent of a guest that starts is waited for: clients give up on an answer after a minute."""
 
 STARTING = timedelta(minutes=3)
+STARTS = ("start", "reboot", "unrescue", "unshelve", "restore", "resize", "revertResize")  # besides its launch
 ADMINISTRATOR = {"windows": "Administrator"}
 # fmt: off
 STATES = {
@@ -54,10 +55,13 @@ def change_password(server_id: str, options: Any, caller: Who, kit: Kit, version
         server = allowed(tx, "os-admin-password", server_id, caller, kit)
         has_host = server.host is not None
         admit(Action.CHANGE_PASSWORD, server.id, server.vm_state, server.task_state, has_host=has_host)
+        started_at = max(filter(None, (server.launched_at, tx.sagas.last_end(server.id, STARTS))), default=None)
+        is_starting = started_at is not None and utc_now() - started_at < STARTING
     properties = server.image.get("properties") or {}
     user = properties.get("os_admin_user") or ADMINISTRATOR.get(properties.get("os_type", ""), "root")
     try:
-        _ask_the_agent(SetGuestPassword(server_id=server.id, user=user, password=password), server, kit)
+        call = SetGuestPassword(server_id=server.id, user=user, password=password)
+        _ask_the_agent(call, server.host, kit, is_starting=is_starting)
     except (Conflict, NotFound) as error:
         raise Conflict(f"Failed to set admin password on {server.id} because {error.message}") from error
     with kit.transaction() as tx:
@@ -65,19 +69,18 @@ def change_password(server_id: str, options: Any, caller: Who, kit: Kit, version
     return empty(202)
 
 
-def _ask_the_agent(call: SetGuestPassword, server: Server, kit: Kit) -> None:
+def _ask_the_agent(call: SetGuestPassword, host: str, kit: Kit, *, is_starting: bool) -> None:
     """Silent if it did not answer in time, Conflict if it said no.
 
     A few callers may wait at once, and only for guests that have just started: threads are for everybody.
     """
-    is_new = server.launched_at is not None and utc_now() - server.launched_at < STARTING
     until = time.monotonic() + AGENT_S
     with kit.waiting.place() as may_wait:
         while True:
             try:
-                return kit.bus.call(call, host=server.host)
+                return kit.bus.call(call, host=host)
             except Silent:
-                if not (is_new and may_wait) or time.monotonic() > until:
+                if not (is_starting and may_wait) or time.monotonic() > until:
                     raise
             time.sleep(AGENT_AGAIN_S)
 

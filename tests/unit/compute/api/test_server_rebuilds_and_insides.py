@@ -179,6 +179,23 @@ def test_the_agent_of_a_guest_that_has_just_started_is_waited_for(
     assert guest.asked == [("root", "s3cret")] and guest.calls == 4
 
 
+@pytest.mark.parametrize("action", ["start", "reboot"])
+def test_so_is_the_agent_of_one_that_was_just_started_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    monkeypatch.setattr(server_insides, "AGENT_AGAIN_S", 0.01)
+    guest, server_id = Guest(world, silent=3), world.active_server("two")
+    world.become(server_id, launched_at=utc_now() - timedelta(hours=1))
+    with world.kit.transaction() as tx:
+        about = {"resource_id": UUID(server_id), "project_id": "p", "user_id": "u", "step": "guest"}
+        tx.sagas.note("start", at=utc_now() - timedelta(hours=1), **about)
+        tx.sagas.note(action, at=utc_now() - timedelta(minutes=1), **about)
+
+    assert act(world, server_id, {"changePassword": {"adminPass": "s3cret"}}).status_code == 202
+
+    assert guest.asked == [("root", "s3cret")]
+
+
 def test_an_agent_that_stays_silent_is_a_conflict(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_insides, "AGENT_AGAIN_S", 0.01)
     monkeypatch.setattr(server_insides, "AGENT_S", 0.05)
