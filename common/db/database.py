@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 WRITES = "pileus_writes"  # execution option: this connection's transactions take the write lock at once
 LOCK_TIMEOUT_S = 30.0
+STALLED_S = 20.0  # PostgreSQL ends a transaction that does nothing for so long: its process stands still, others wait
 NO_REGULAR_EXPRESSION = "2201B"  # SQLSTATE
 
 
@@ -47,7 +48,7 @@ class Database:
             json_deserializer=_read_json,
             connect_args={"timeout": LOCK_TIMEOUT_S, "check_same_thread": False}
             if self.is_sqlite
-            else {"connect_timeout": 5},
+            else {"connect_timeout": 5, "options": f"-c idle_in_transaction_session_timeout={STALLED_S:g}s"},
         )
         tell_no_rows(self.engine)
         if self.is_sqlite:

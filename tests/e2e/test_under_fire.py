@@ -9,19 +9,22 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 import pytest
 from openstack.connection import Connection
+from sqlalchemy import text
 
+from common.db.database import Database
 from tests.conftest import ROOT
 from tests.harness.agreement import Agreement
-from tests.harness.clouds import Cloud, distributed, embedded, run
+from tests.harness.clouds import BIN, Cloud, distributed, embedded, run
 from tests.harness.waiting import until
 
 SEED = int(os.environ.get("PILEUS_FIRE_SEED", "20261122"))
@@ -183,9 +186,46 @@ def kill_libvirtd(cloud: Cloud) -> None:
     run("libvirtd", "-d")
 
 
+def stall_worker(cloud: Cloud) -> None:
+    """It stands still in the middle of its work for longer than it may hold that; another takes over; then it goes on."""
+    pid, database = cloud.pids()["compute-worker"], Database(Agreement(cloud).database_url())
+    try:
+        with another_worker(cloud):
+            while not held_by(pid, database):
+                os.kill(pid, signal.SIGCONT)
+                until(lambda: held_by(pid, database), every_s=0.005, what="the worker at work")
+                os.kill(pid, signal.SIGSTOP)
+            until(lambda: not held_by(pid, database), within_s=120, what="another that takes over")
+            os.kill(pid, signal.SIGCONT)
+            until(lambda: held_by(pid, database), every_s=0.005, what="the first at work again")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+        database.close()
+
+
+def held_by(pid: int, database: Database) -> bool:
+    """Whether it has claimed work that nobody else has taken over."""
+    query = text("SELECT COUNT(*) FROM sagas WHERE claimed_by LIKE :worker")
+    with database.reading() as session:
+        return bool(session.scalar(query, {"worker": f"%:{pid}"}))
+
+
+@contextmanager
+def another_worker(cloud: Cloud) -> Iterator[None]:
+    command = (str(BIN / "pileus"), "serve", "compute-worker", "--config", str(cloud.data / "pileus.toml"))
+    with (cloud.data / "log" / "another-worker.log").open("w") as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
 # fmt: off
 BLOWS: dict[str, Callable[[Cloud], object]] = {
     "compute worker":     lambda cloud: cloud.kill("compute-worker"),
+    "standing still":     stall_worker,
     "libvirt agent":      lambda cloud: cloud.kill("agent"),
     "simulated agents":   lambda cloud: cloud.kill("agent-simulated"),
     "compute API":        lambda cloud: cloud.kill("compute-api"),

@@ -21,7 +21,7 @@ class Agreement:
     cloud: Cloud
 
     def holds(self, *, within_s: float = 120) -> None:
-        database = Database(self._database_url())
+        database = Database(self.database_url())
         try:
             until(lambda: not self._complaints(database), within_s=within_s, every_s=2, what="agreement")
         except AssertionError as error:
@@ -92,7 +92,7 @@ class Agreement:
                 left.append(path.name)
         return left
 
-    def _database_url(self) -> str:
+    def database_url(self) -> str:
         return str(tomllib.loads((self.cloud.data / "pileus.toml").read_text())["compute"]["database_url"])
 
 
