@@ -187,9 +187,9 @@ def test_so_is_the_agent_of_one_that_was_just_started_again(
     guest, server_id = Guest(world, silent=3), world.active_server("two")
     world.become(server_id, launched_at=utc_now() - timedelta(hours=1))
     with world.kit.transaction() as tx:
-        about = {"resource_id": UUID(server_id), "project_id": "p", "user_id": "u", "step": "guest"}
-        tx.sagas.note("start", at=utc_now() - timedelta(hours=1), **about)
-        tx.sagas.note(action, at=utc_now() - timedelta(minutes=1), **about)
+        for done, minutes in (("start", 60), (action, 1)):
+            at = utc_now() - timedelta(minutes=minutes)
+            tx.sagas.note(done, resource_id=UUID(server_id), project_id="p", user_id="u", step="guest", at=at)
 
     assert act(world, server_id, {"changePassword": {"adminPass": "s3cret"}}).status_code == 202
 
