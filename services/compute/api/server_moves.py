@@ -8,7 +8,7 @@ from fastapi import Response
 
 from common.auth.callers import Caller as Who
 from common.clock import utc_now
-from common.errors import Conflict, InvalidInput
+from common.errors import InvalidInput, NotFound
 from common.http.operations import action
 from services.compute.api.acting import ACTIONS, allowed
 from services.compute.api.kit import Kit, Tx
@@ -61,14 +61,18 @@ def migrate_live(server_id: str, options: Any, caller: Who, kit: Kit, version: i
 
 @action(ACTIONS, "evacuate", "os_compute_api:os-evacuate", takes=Evacuate)
 def evacuate(server_id: str, options: Any, caller: Who, kit: Kit, version: int) -> Response:
-    """Only from a host that is down."""
+    """Only from a host that is down; one that is named is looked at before anything else."""
     host = read(Evacuate, options, version).host
     with kit.transaction() as tx:
+        asked = allowed(tx, "os-evacuate", server_id, caller, kit)
+        if host is not None and not _is_known(tx, host):
+            raise NotFound(f"Compute host {host} not found.")
+        if host is not None and host == asked.host:
+            raise InvalidInput("The target host can't be the same one.")
         server = _admitted(tx, Action.EVACUATE, "os-evacuate", server_id, caller, kit)
         service = tx.services.of_hosts([server.host]).get(server.host)
         if service is not None and is_up(service, utc_now(), down_s=kit.settings.service_down_s):
-            raise Conflict(f"Compute service of {server.host} is still in use.")
-        _must_be_another(tx, host, server)
+            raise InvalidInput(f"Compute service of {server.host} is still in use.")
     raise InvalidInput(NOWHERE)
 
 
@@ -90,5 +94,9 @@ def _must_be_another(tx: Tx, host: str | None, server: Server) -> None:
         return
     if host == server.host:
         raise InvalidInput(f"Cannot move server {server.id} to the host that it is on.")
-    if host not in {one.host for one in tx.services.listed(binary="nova-compute")}:
+    if not _is_known(tx, host):
         raise InvalidInput(f"Compute host {host} could not be found.")
+
+
+def _is_known(tx: Tx, host: str) -> bool:
+    return host in {one.host for one in tx.services.listed(binary="nova-compute")}

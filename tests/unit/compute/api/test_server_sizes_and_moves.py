@@ -133,12 +133,29 @@ def test_a_host_that_is_up_is_not_evacuated(world: World) -> None:
     server_id = world.active_server()
 
     answer = act(world, server_id, {"evacuate": {}}, admin=True)
-    assert (answer.status_code, sentence(answer)) == (409, "Compute service of one is still in use.")
+    assert (answer.status_code, sentence(answer)) == (400, "Compute service of one is still in use.")
 
     with world.kit.database.transaction() as session:
         session.execute(update(ServiceRow).values(seen_at=utc_now() - timedelta(hours=1)))
     answer = act(world, server_id, {"evacuate": {}}, admin=True)
     assert answer.status_code == 400 and sentence(answer).startswith("No valid host was found.")
+
+
+@pytest.mark.parametrize(
+    ("host", "answer"),
+    [
+        ("unheard-of", (404, "Compute host unheard-of not found.")),
+        ("one", (400, "The target host can't be the same one.")),
+    ],
+)
+def test_where_to_evacuate_to_is_looked_at_before_the_state(world: World, host: str, answer: tuple[int, str]) -> None:
+    world.host()
+    server_id = world.active_server()
+    world.become(server_id, vm_state="rescued")
+
+    refused = act(world, server_id, {"evacuate": {"host": host}}, admin=True)
+
+    assert (refused.status_code, sentence(refused)) == answer
 
 
 @pytest.mark.parametrize(
