@@ -6,12 +6,14 @@ A cloud and its tests stay together in one of pytest's processes, beside another
 from __future__ import annotations
 
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.harness.clouds import Cloud, distributed, embedded
+from tests.harness.openstack_shell import Shell, shell_of
 
 MODES = ("embedded", "distributed")
 
@@ -48,3 +50,21 @@ def two_hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     data = tmp_path_factory.mktemp("two-hosts") / "data"
     with embedded(data, PILEUS_AGENT_DRIVER="simulated", PILEUS_AGENT_SIMULATED_HOSTS="2") as cloud:
         yield cloud
+
+
+@pytest.fixture(scope="session")
+def admin(two_hosts: Cloud) -> Iterator[Shell]:
+    with shell_of(two_hosts) as shell:
+        yield shell
+
+
+@pytest.fixture(scope="session")
+def demo(two_hosts: Cloud) -> Iterator[Shell]:
+    with shell_of(two_hosts, "pileus") as shell:
+        yield shell
+
+
+@pytest.fixture
+def name() -> str:
+    """Of something new."""
+    return f"new-{uuid4().hex[:8]}"

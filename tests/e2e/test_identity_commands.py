@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
@@ -22,12 +21,6 @@ from tests.harness.openstack_shell import Shell, shell_of
 def admin(cloud: Cloud) -> Iterator[Shell]:
     with shell_of(cloud) as shell:
         yield shell
-
-
-@pytest.fixture
-def name() -> str:
-    """Of something new."""
-    return f"new-{uuid4().hex[:8]}"
 
 
 def names(rows: list[dict[str, str]], column: str = "Name") -> set[str]:

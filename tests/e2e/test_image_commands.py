@@ -6,7 +6,6 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
@@ -21,12 +20,6 @@ DATA = os.urandom((3 << 20) + 7)
 def admin(cloud: Cloud) -> Iterator[Shell]:
     with shell_of(cloud) as shell:
         yield shell
-
-
-@pytest.fixture
-def name() -> str:
-    """Of something new."""
-    return f"new-{uuid4().hex[:8]}"
 
 
 @pytest.fixture

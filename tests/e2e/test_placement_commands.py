@@ -32,12 +32,6 @@ def old(shells: Mapping[str, Shell]) -> Shell:
     return shells["1.0"]
 
 
-@pytest.fixture
-def name() -> str:
-    """Of something new."""
-    return f"new-{uuid4().hex[:8]}"
-
-
 def test_providers_in_trees(admin: Shell, old: Shell, name: str) -> None:
     made = old.json("resource provider create", name)
     child = admin.json("resource provider create --parent-provider", made["uuid"], f"{name}-child")

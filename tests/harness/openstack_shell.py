@@ -18,6 +18,7 @@ from typing import Any
 
 from tests.conftest import ROOT
 from tests.harness.clouds import Cloud
+from tests.harness.waiting import until
 
 Process = subprocess.Popen[str]
 
@@ -69,6 +70,34 @@ def shell_of(cloud: Cloud, user: str = "pileus-admin", **environment: str) -> It
     finally:
         with process:
             process.terminate()
+
+
+def names(rows: list[dict[str, str]], column: str = "Name") -> set[str]:
+    return {row[column] for row in rows}
+
+
+def booted(shell: Shell, name: str, *more: str, flavor: str = "m1.tiny") -> dict[str, Any]:
+    image = shell.json("image list")[0]["ID"]
+    shell("server create --nic none --image", image, "--flavor", flavor, *more, name)
+    return reached(shell, name, "ACTIVE")
+
+
+def reached(shell: Shell, name: str, status: str) -> dict[str, Any]:
+    """Once nothing is being done to it.  The command's own `--wait` looks every five seconds only."""
+    shown: dict[str, Any] = {}
+
+    def is_there() -> bool:
+        shown.update(shell.json("server show", name))
+        return shown["status"] == status and shown["OS-EXT-STS:task_state"] is None
+
+    until(is_there, every_s=0.1, what=status)
+    return shown
+
+
+def gone(shell: Shell, name: str) -> None:
+    """Deleted, and off its host."""
+    shell("server delete", name)
+    until(lambda: name not in names(shell.json("server list")), every_s=0.1, what="the server's end")
 
 
 def serve() -> None:
