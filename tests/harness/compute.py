@@ -51,8 +51,8 @@ FLAVOR: Mapping[str, Any] = {
 }  # fmt: skip
 
 
-def _size(flavor: Mapping[str, Any]) -> tuple[int, int]:
-    return flavor["vcpus"], flavor["memory_mib"]
+def _size(flavor: Mapping[str, Any]) -> tuple[str, int, int]:
+    return flavor["id"], flavor["vcpus"], flavor["memory_mib"]
 
 
 @dataclass
@@ -254,7 +254,7 @@ class ComputeWorld:
         checks = {
             "is undergoing something": server.task_state is not None or server.vm_state == VmState.BUILDING,
             "keeps its password": server.admin_password is not None,
-            "counts as another size than its own": (server.vcpus, server.memory_mib) != _size(server.flavor),
+            "is found by another flavor": (server.flavor_id, server.vcpus, server.memory_mib) != _size(server.flavor),
             f"claims {claims} instead of {expected}": claims != expected,
             f"has guests on {guests}": guests != ([server.host] if is_placed else []),
             "gives no reason for its error": server.vm_state == VmState.ERROR and not server.fault,

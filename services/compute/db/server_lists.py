@@ -138,7 +138,7 @@ def conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
     found += [_same(SAME[name], value) for name, value in wanted.same.items()]
     found += [_at(AT[name], time) for name, time in wanted.at.items()]
     if wanted.flavor is not None:
-        found.append(ServerRow.flavor["id"].as_string() == wanted.flavor)
+        found.append(ServerRow.flavor_id == wanted.flavor)
     if wanted.changed_since is not None:
         found.append(ServerRow.updated_at >= wanted.changed_since)
     if wanted.changed_before is not None:

@@ -34,12 +34,14 @@ def test_every_table_has_its_migration(world: World) -> None:
     assert drift(world.kit.database, ComputeTable.metadata) == []
 
 
-def test_servers_from_before_their_sizes_had_columns_count_as_before(world: World) -> None:
+def test_servers_from_before_their_flavors_had_columns_are_counted_and_found_as_before(world: World) -> None:
     world.server(flavorRef=world.flavor("3", vcpus=3, ram=768))
     database = world.kit.database
     with database.transaction() as session:
-        session.execute(text("DROP INDEX ix_servers_counted"))
-        for column in ("vcpus", "memory_mib"):
+        for index in ("ix_servers_counted", "ix_servers_project"):
+            session.execute(text(f"DROP INDEX {index}"))
+        session.execute(text("CREATE INDEX ix_servers_project ON servers (project_id, created_at, id)"))
+        for column in ("flavor_id", "vcpus", "memory_mib"):
             session.execute(text(f"ALTER TABLE servers DROP COLUMN {column}"))
         session.execute(text("UPDATE alembic_version SET version_num = '0009'"))
 
@@ -47,6 +49,7 @@ def test_servers_from_before_their_sizes_had_columns_count_as_before(world: Worl
 
     used = world.alice.get("/v2.1/limits").json()["limits"]["absolute"]
     assert (used["totalInstancesUsed"], used["totalCoresUsed"], used["totalRAMUsed"]) == (1, 3, 768)
+    assert len(world.alice.get("/v2.1/servers?flavor=3").json()["servers"]) == 1
     assert drift(database, ComputeTable.metadata) == []
 
 
@@ -198,6 +201,14 @@ def test_lists_that_people_ask_for_need_not_look_at_all_servers(world: World) ->
     plans = {query: planned(world, f"/v2.1/servers/detail?limit=10&{query}") for query in indexes}
 
     assert {query: plan for query, plan in plans.items() if not re.search(rf"\b{indexes[query]}", plan)} == {}
+
+
+@pytest.mark.parametrize(("query", "column"), [("flavor=rare", "flavor_id"), (f"image={UUID(int=7)}", "image_id")])
+def test_servers_of_another_flavor_or_image_are_not_read(world: World, query: str, column: str) -> None:
+    fill(world.kit.database, world.server())
+    found = "ix_servers_project" if world.kit.database.is_sqlite else f"ix_servers_project.*Index Cond: .*{column}"
+
+    assert re.search(found, planned(world, f"/v2.1/servers/detail?limit=10&{query}"))
 
 
 def test_quotas_count_servers_without_reading_them(world: World) -> None:
