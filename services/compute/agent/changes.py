@@ -11,7 +11,7 @@ from uuid import UUID
 
 from common.bus.bus import Bus
 from common.clock import utc_now
-from common.errors import PlatformError, Unavailable
+from common.errors import Conflict, NotFound, PlatformError, Unavailable
 from services.compute.agent.host import Host
 from services.compute.contract import GuestChanged
 from services.compute.core.guests import PowerState
@@ -19,6 +19,7 @@ from services.compute.core.guests import PowerState
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
+LOOK_AGAIN_S = 1.5  # at a guest whose server something is being done to
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class Changes:
     def __init__(self, bus: Bus, *, now: Callable[[], datetime] = utc_now) -> None:
         self._bus, self._now = bus, now
         self._waiting: dict[_Guest, GuestChanged] = {}
+        self._hosts: dict[str, Host] = {}
+        self._busy: set[_Guest] = set()
         self._lock = threading.Lock()
         self._wake, self._over = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="guest-changes", daemon=True)
@@ -42,15 +45,14 @@ class Changes:
 
         def changed(server_id: UUID, state: PowerState | None) -> None:
             if not host.is_at_work_on(server_id):
-                at, cause = self._now(), host.hypervisor.cause(server_id)
-                change = GuestChanged(host=host.name, server_id=server_id, power_state=state, at=at, cause=cause)
-                self._put(change)
+                self._saw(host, server_id, state)
 
+        self._hosts[host.name] = host
         host.hypervisor.watch(changed)
 
     def gone(self, host: Host, server_id: UUID) -> None:
         """A guest that should be on this host is not."""
-        self._put(GuestChanged(host=host.name, server_id=server_id, power_state=None, at=self._now()))
+        self._saw(host, server_id, None)
 
     def restarted(self, host: Host, server_id: UUID, state: PowerState) -> None:
         """A guest runs again on this host, which had been restarted."""
@@ -66,6 +68,27 @@ class Changes:
         if self._thread.ident is not None:
             self._thread.join(timeout=12)
 
+    def look_again(self) -> None:
+        """At guests whose servers something was being done to: how they are now counts."""
+        with self._lock:
+            busy, self._busy = self._busy, set()
+        for guest in busy:
+            host = self._hosts[guest.host]
+            try:
+                self._saw(host, guest.server_id, host.hypervisor.state(guest.server_id))
+            except NotFound:
+                self._saw(host, guest.server_id, None)
+            except PlatformError:
+                self._later(guest)
+
+    def _later(self, guest: _Guest) -> None:
+        with self._lock:
+            self._busy.add(guest)
+
+    def _saw(self, host: Host, server_id: UUID, state: PowerState | None) -> None:
+        at, cause = self._now(), host.hypervisor.cause(server_id)
+        self._put(GuestChanged(host=host.name, server_id=server_id, power_state=state, at=at, cause=cause))
+
     def _put(self, change: GuestChanged) -> None:
         guest = _Guest(change.host, change.server_id)
         with self._lock:
@@ -78,8 +101,9 @@ class Changes:
     def _run(self) -> None:
         pause_s = FIRST_PAUSE_S
         while not self._over.is_set():
-            self._wake.wait()
+            self._wake.wait(LOOK_AGAIN_S if self._busy else None)
             self._wake.clear()
+            self.look_again()
             if self.send_waiting():
                 pause_s = FIRST_PAUSE_S
             else:
@@ -98,6 +122,9 @@ class Changes:
             self._bus.call(change)
         except Unavailable:
             return False
+        except Conflict:
+            if guest.host in self._hosts:
+                self._later(guest)
         except PlatformError as error:
             log.warning("change not taken", extra={"server_id": str(guest.server_id), "why": error.message})
         with self._lock:

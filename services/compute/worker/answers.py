@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from common.bus.bus import Handlers
+from common.errors import Conflict
 from common.saga.engine import SagaEngine
 from common.saga.store import Sagas
 from services.compute.contract import CompareGuests, GuestChanged, GuestFate, HostAlive, RegisterHost, SagasDue
@@ -60,10 +61,13 @@ def look_for_sagas(call: SagasDue, worker: Worker) -> None:
 
 @handlers.serves(GuestChanged)
 def note_change(call: GuestChanged, worker: Worker) -> None:
+    """Conflict while a saga is at work on the server: it has the say, and the host looks again."""
     with worker.kit.database.transaction() as session:
         states = ServerStates(session)
         server = states.on(call.host, call.server_id)
-        if server is not None and not states.with_saga([server.id]):
+        if server is not None:
+            if states.with_saga([server.id]):
+                raise Conflict("Something is being done to the server")
             what = finding(
                 server.vm_state,
                 server.power_state,

@@ -17,6 +17,7 @@ from common.bus.bus import Handlers
 from common.bus.memory import MemoryBus
 from common.errors import Conflict, DeadlineExceeded, HostFailed, NotFound, PlatformError, Unauthenticated, Unavailable
 from common.process import Part
+from services.compute.agent import changes as agent_changes
 from services.compute.agent.boots import BootMark
 from services.compute.agent.changes import Changes
 from services.compute.agent.host import Host
@@ -62,7 +63,7 @@ class ControlPlane:
         self.compared: list[CompareGuests] = []
         self.fates: Callable[[CompareGuests], list[GuestFate]] = lambda call: []
         self.knows_host = True
-        self.is_away = False
+        self.is_away = self.is_busy = False
         self._bus = bus
 
     def serve(self) -> None:
@@ -91,6 +92,8 @@ class ControlPlane:
         @handlers.serves(GuestChanged)
         def changed(call: GuestChanged) -> None:
             self._answer()
+            if self.is_busy:
+                raise Conflict("Something is being done to the server")
             self.changes.append(call)
 
         self._bus.serve("compute", handlers)
@@ -380,6 +383,24 @@ def test_nothing_is_lost_while_the_control_plane_is_away(world: World) -> None:
 
     found = until(lambda: world.control.changes, every_s=0.01, what="the change")
     assert (found[0].server_id, found[0].power_state) == (server_id, PowerState.SHUTDOWN)
+
+
+def test_a_guest_whose_server_is_busy_is_looked_at_again_and_holds_up_no_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent_changes, "LOOK_AGAIN_S", 0.02)
+    world.started()
+    server_id, other = world.a_guest(), world.a_guest()
+    world.control.is_busy = True
+    world.hypervisor.happen(server_id, PowerState.PAUSED)
+    world.hypervisor.happen(server_id, PowerState.SHUTDOWN)
+    world.control.is_busy = False
+    world.hypervisor.happen(other, PowerState.CRASHED)
+
+    until(lambda: len(world.control.changes) == 2, every_s=0.01, what="both changes")
+
+    told = {change.server_id: change.power_state for change in world.control.changes}
+    assert told == {server_id: PowerState.SHUTDOWN, other: PowerState.CRASHED}
 
 
 def test_what_the_agent_did_itself_is_not_told_as_a_change(world: World) -> None:

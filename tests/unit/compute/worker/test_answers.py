@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from common.bus.bus import Handlers
+from common.errors import Conflict
 from common.saga.store import Sagas
 from services.compute.contract import CompareGuests, GuestChanged, HostAlive, RegisterHost, ServerChanged
 from services.compute.core.guests import Cause, GuestFound, PowerState
@@ -137,7 +138,8 @@ def test_a_change_is_not_heeded_while_a_saga_is_at_work(world: ComputeWorld) -> 
     server_id = world.a_booted_server()
     world.begin(STOP_SERVER, StopServer(server_id=server_id))
 
-    changed(world, server_id, PowerState.SHUTDOWN)
+    with pytest.raises(Conflict):
+        changed(world, server_id, PowerState.SHUTDOWN)
 
     assert world.server(server_id).vm_state == VmState.ACTIVE
 
