@@ -70,6 +70,14 @@ def test_a_list_is_filtered_and_sorted(five: World, query: str, found: list[str]
     assert names(five, query) == found
 
 
+@pytest.mark.parametrize(("query", "found"), [("True", ["with"]), ("1", ["with"]), ("False", ["without"])])
+def test_servers_are_found_with_a_config_drive_and_without(world: World, query: str, found: list[str]) -> None:
+    world.server(name="with", config_drive=True)
+    world.server(name="without")
+
+    assert names(world, f"config_drive={query}", version="2.83") == found
+
+
 def test_servers_are_found_by_the_second_in_which_they_were_made(five: World) -> None:
     made = {one["name"]: one["created"] for one in five.alice.get(f"{PATH}/detail").json()["servers"]}
 
