@@ -22,6 +22,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    text,
     true,
     type_coerce,
     union_all,
@@ -35,7 +36,7 @@ from common.db.types import utc_now
 from common.errors import Conflict, InvalidInput, NotFound
 from services.image.core.images import Attributes, Content, Image, Status, Viewer, Visibility
 from services.image.core.listing import Filter, Is, Listing
-from services.image.db.tables import START, ImageRow, MemberRow, PlaceRow, PropertyRow, SpentIdRow, TagRow
+from services.image.db.tables import RARE, START, ImageRow, MemberRow, PlaceRow, PropertyRow, SpentIdRow, TagRow
 
 PLAIN = ("name", "owner", "protected", "os_hidden", "disk_format", "container_format", "min_disk", "min_ram")
 COLUMNS = tuple(
@@ -101,9 +102,12 @@ class Images:
 
     def _compared(self, one: Filter) -> ColumnElement[bool]:
         match = _compares(one)
-        if one.attribute not in FOUND_BY_INDEX or one.how is Is.OTHER:
-            return match
-        few = self._few(select(ImageRow.id).where(match))
+        if one.attribute in RARE and one.how in (Is.EQUAL, Is.AT_LEAST) and one.values[0]:
+            few = self._few(select(ImageRow.id).where(match, text(RARE[one.attribute])))
+        elif one.attribute in FOUND_BY_INDEX and one.how is not Is.OTHER:
+            few = self._few(select(ImageRow.id).where(match))
+        else:
+            few = None
         return match if few is None else few
 
     def _having(self, part: type[PropertyRow | TagRow], match: ColumnElement[bool]) -> ColumnElement[bool]:

@@ -25,6 +25,15 @@ SORTED_BY = {
 }
 """Whether an image may lack it."""
 
+RARE = {
+    "protected": "protected IS TRUE",
+    "os_hidden": "os_hidden IS TRUE",
+    "min_disk": "min_disk > 0",
+    "min_ram": "min_ram > 0",
+    "virtual_size": "virtual_size > 0",
+}
+"""What only those images are found by that have it; said word for word, SQLite takes the index, and never else."""
+
 
 def sorted_by(column: str, *, owned: bool, may_lack: bool) -> Iterator[Index]:
     """Indexes for lists in the order of `column`: images without it come first, in PostgreSQL only if the index says so."""
@@ -64,6 +73,7 @@ class ImageRow(ImageTable):
         Index(None, "visibility", "id"),
         Index(None, "checksum"),
         Index(None, "os_hash_value"),
+        *(Index(None, name, sqlite_where=text(has), postgresql_where=text(has)) for name, has in RARE.items()),
         *(
             index
             for column, may_lack in SORTED_BY.items()

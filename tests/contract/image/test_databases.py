@@ -83,16 +83,24 @@ def test_pages_hold_every_image_once_in_the_order_of_the_whole(world: World, ord
         ("created_at=lt:2020-01-01T00:00:00Z", 0),
         ("size_min=3", 1),
         ("name=in:a,b", 2),
-        ("protected=false&os_hidden=false", 2),
+        ("protected=false&os_hidden=false", 1),
         ("colour=red&tag=t", 1),
         ("id=a1b2c3d4-0000-4000-8000-000000000000", 0),
         ("visibility=all", 2),
         ("size_max=9223372036854775807", 1),
+        ("min_disk=2", 1),
+        ("min_ram=7", 0),
+        ("virtual_size_min=1", 1),
+        ("virtual_size_max=3", 1),
+        ("min_disk_min=0", 2),
+        ("protected=true", 1),
+        ("os_hidden=true&name=c", 1),
     ],
 )
 def test_filters_mean_the_same(world: World, query: str, count: int) -> None:
     world.active(b"xxx", name="a", colour="red", tags=["t"])
-    world.create(name="b", colour="blue")
+    world.create(name="b", colour="blue", min_disk=2, protected=True)
+    world.create(name="c", os_hidden=True)
 
     assert len(world.alice.get(f"/v2/images?{query}").json()["images"]) == count
 
@@ -160,6 +168,7 @@ LARGE_LISTS = (
     ),
     *("size_min=9999999", "updated_at=lt:2000-01-01", "tag=rare", "tag=absent", "serial=77", "serial=absent"),
     *("checksum=00000000000000000000000000000007", "tag=common&os_distro=distro-3"),
+    *("protected=true", "min_disk=19", "min_disk=7777", "min_ram=5", "virtual_size=7"),
     *("container_format=ova", "sort=id:asc", "sort=id:desc&marker={marker}"),
     *(
         f"sort={key}:{way}{page}"
