@@ -22,7 +22,7 @@ class Known:
 
     names: Mapping[str, int] = field(default_factory=dict)
     strict_since: int = EVERYWHERE
-    has_patterns: bool = False  # Nova's schema for servers reserves "^_", and says so when it refuses others
+    has_patterns: bool = False  # Nova's schema for servers leaves "^_" to others, and says so when it refuses the rest
 
 
 def _since(version: int, *names: str) -> dict[str, int]:
@@ -99,7 +99,7 @@ def must_be_known(path: str, query: QueryParams, version: int, *, method: str = 
     known = KNOWN.get(f"{method} {plain}") or KNOWN.get(plain, _NOTHING)
     if version >= known.strict_since:
         for name in query:
-            if known.names.get(name, EVERYWHERE + 1000) > version:
+            if known.names.get(name, version + 1) > version and not (known.has_patterns and name.startswith("_")):
                 _refuse(name, known)
     if "limit" in known.names:
         for value in query.getlist("limit"):
@@ -111,7 +111,7 @@ def must_be_known(path: str, query: QueryParams, version: int, *, method: str = 
 
 def _refuse(name: str, known: Known) -> None:
     shown = name[:64]
-    if known.has_patterns and not name.startswith("_"):
+    if known.has_patterns:
         raise InvalidInput(f"'{shown}' does not match any of the regexes: '^_'")
     raise InvalidInput(f"Additional properties are not allowed ('{shown}' was unexpected)")
 

@@ -21,11 +21,11 @@ from services.compute.sagas import DELETE_SERVER, RESTORE_SERVER, SOFT_DELETE_SE
 
 
 def end(tx: Tx, server: Server, caller: Who, kit: Kit) -> None:
-    """At once; or after a while, in which it can be restored, if the operator gives one."""
-    can_come_back = (
-        server.vm_state in WITH_GUEST and server.vm_state != VmState.SOFT_DELETED and server.host is not None
-    )
-    if kit.settings.reclaim_instance_interval_s and can_come_back and server.task_state is None:
+    """At once; or after a while, in which it can be restored, if the operator gives one: asking again changes nothing then."""
+    waits = kit.settings.reclaim_instance_interval_s > 0 and server.vm_state in WITH_GUEST and server.host is not None
+    if waits and (server.task_state or server.vm_state) in (TaskState.SOFT_DELETING, VmState.SOFT_DELETED):
+        return
+    if waits and server.task_state is None:
         tx.servers.change(server.id, task_state=str(TaskState.SOFT_DELETING))
         start(tx, SOFT_DELETE_SERVER, server, caller)
     else:

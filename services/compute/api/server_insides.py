@@ -107,10 +107,14 @@ def show_diagnostics(server_id: str, caller: Caller, kit: KitOf, version: Versio
     if (power := STATES.get(server.power_state, "pending")) != "running":
         raise Conflict(f"Cannot 'get_diagnostics' instance {server.id} while it is in power state {power}")
     told = kit.bus.call(DiagnoseGuest(server_id=server.id), host=server.host)
-    return Json(_diagnosis(told, server) if version >= DIAGNOSIS_SINCE else _old_diagnosis(told))
+    return Json(
+        _diagnosis(told, server, always_drive=kit.settings.config_drive_always)
+        if version >= DIAGNOSIS_SINCE
+        else _old_diagnosis(told)
+    )
 
 
-def _diagnosis(told: Diagnosis, server: Server) -> dict[str, Any]:
+def _diagnosis(told: Diagnosis, server: Server, *, always_drive: bool) -> dict[str, Any]:
     up = utc_now() - server.launched_at if server.launched_at else None
     cpus = [{"id": number, "time": time_ns, "utilisation": None} for number, time_ns in enumerate(told.cpu_times_ns)]
     disks = [
@@ -129,7 +133,7 @@ def _diagnosis(told: Diagnosis, server: Server) -> dict[str, Any]:
         "hypervisor": told.hypervisor,
         "hypervisor_os": "linux",
         "uptime": None if up is None else int(up.total_seconds()),
-        "config_drive": server.has_config_drive,
+        "config_drive": server.has_config_drive or always_drive,
         "num_cpus": len(cpus),
         "num_nics": 0,
         "num_disks": len(disks),

@@ -110,6 +110,10 @@ def test_unknown_query_parameters_are_passed_over_before_2_75_and_refused_since(
     assert then.json() == {"badRequest": {"code": 400, "message": "'nonsense' does not match any of the regexes: '^_'"}}
 
 
+def test_a_query_parameter_for_what_lies_below_is_passed_over_at_every_version(world: World) -> None:
+    assert [world.at(one).get(f"{SERVERS}?_secret=1").status_code for one in ("2.74", "2.75", "2.104")] == [200] * 3
+
+
 @pytest.mark.parametrize(
     ("body", "kind", "status"),
     [

@@ -107,12 +107,25 @@ def test_a_deleted_server_waits_out_of_sight_to_be_restored(patient: World) -> N
     assert act(patient, server_id, {"restore": None}).status_code == 202
 
 
-def test_a_softly_deleted_server_is_deleted_for_good_by_the_next_delete(patient: World) -> None:
+def test_a_second_delete_takes_nothing_from_the_time_in_which_it_can_be_restored(patient: World) -> None:
     server_id = patient.active_server()
-    patient.become(server_id, vm_state="soft-delete")
+    path = f"/v2.1/servers/{server_id}"
 
-    assert patient.alice.delete(f"/v2.1/servers/{server_id}").status_code == 204
-    assert patient.sagas(server_id)[-1].kind == "delete_server"
+    clicks = [patient.alice.delete(path).status_code for _ in range(2)]
+    patient.become(server_id, vm_state="soft-delete", task_state=None)
+    later = patient.alice.delete(path).status_code
+
+    assert [*clicks, later] == [204] * 3
+    assert [saga.kind for saga in patient.sagas(server_id)] == ["boot_server", "soft_delete_server"]
+    assert act(patient, server_id, {"restore": None}).status_code == 202
+
+
+def test_what_waits_is_deleted_at_once_where_nothing_waits_any_more(world: World) -> None:
+    server_id = world.active_server()
+    world.become(server_id, vm_state="soft-delete")
+
+    assert world.alice.delete(f"/v2.1/servers/{server_id}").status_code == 204
+    assert world.sagas(server_id)[-1].kind == "delete_server"
 
 
 @pytest.mark.parametrize("state", ["building", "active", "paused", "soft-delete", "error", "resized"])

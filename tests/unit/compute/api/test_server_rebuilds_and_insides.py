@@ -273,6 +273,7 @@ def test_figures_are_for_administrators_in_libvirts_words_before_2_48(world: Wor
     new = world.admin("2.48").get(path).json()
     assert (new["state"], new["driver"], new["num_cpus"], new["num_disks"]) == ("running", "libvirt", 1, 1)
     assert new["memory_details"] == {"maximum": 512, "used": 1}
+    assert new["config_drive"] is True  # every guest has one, asked for or not
 
 
 def test_only_a_running_server_has_figures(world: World) -> None:
