@@ -181,7 +181,7 @@ def test_several_servers_are_made_at_once_and_hosts_chosen(admin: Shell, demo: S
         (f"{GOOD} --block-device source_type=blank,destination_type=volume,volume_size=1", "no volume service"),
         (f"{GOOD} --boot-from-volume 1", "no volume service"),
         (f"{GOOD} --trusted-image-cert x", "certificate validation is not available"),
-        (f"{GOOD} --security-group nope", "nope"),
+        (f"{GOOD} --security-group nope", "nope not found"),
         (f"{GOOD} --hint group=nope", "is not a 'uuid'"),
         ("--nic none --image-property os_distro=nope --flavor m1.tiny", "No images match the property"),
         ("--auto-network --image pileus-guest --flavor m1.tiny", "Unable to automatically allocate a network"),
@@ -347,8 +347,8 @@ def test_an_administrator_finds_nowhere_to_move_a_server(admin: Shell, demo: She
 
     assert "os-migrate-server:migrate" in demo.refused("server migrate", server)
     for command, said in (
-        ("migrate", "There is no other host"),
-        ("migrate --live-migration", "There is no other host"),
+        ("migrate", "Servers do not move between the hosts"),
+        ("migrate --live-migration", "Servers do not move between the hosts"),
         (f"migrate --host {host}", "the host that it is on"),
         (f"migrate --live-migration --block-migration --host {host}", "the host that it is on"),
         ("evacuate", f"Compute service of {host} is still in use"),
@@ -385,8 +385,8 @@ def test_consoles(admin: Shell, demo: Shell, server: str) -> None:
         ("remove share", "nope", "shared-file-system service in RegionOne region not found"),
         ("share show", "nope", "shared-file-system service in RegionOne region not found"),
         ("volume set --delete-on-termination", "nope", "block-storage service in RegionOne region not found"),
-        ("add security group", "nope", "nope"),
-        ("remove security group", "nope", "nope"),
+        ("add security group", "nope", "nope not found"),
+        ("remove security group", "nope", "nope not found"),
         ("add floating ip", "10.0.0.1", "network service in RegionOne region not found"),
         ("add volume", "nope", "block-storage service in RegionOne region not found"),
         ("remove volume", "nope", "block-storage service in RegionOne region not found"),

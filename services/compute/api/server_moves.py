@@ -1,4 +1,4 @@
-"""Moves to another host.  Each is looked at as far as it goes on a cloud of one host, where there is nowhere to go."""
+"""Moves to another host.  Each is looked at as far as it goes while servers do not move yet."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from services.compute.db.servers import Server
 from services.compute.db.services import is_up
 
 AUTO_SINCE = 25
-NOWHERE = "No valid host was found. There is no other host that this server could be moved to."
+NOWHERE = "No valid host was found. Servers do not move between the hosts of this cloud yet."
 
 
 @action(
