@@ -272,7 +272,7 @@ def _must_have_groups(asked: NewServer) -> None:
 
 
 def _zone(asked: NewServer, tx: Tx, caller: Caller, kit: Kit) -> str | None:
-    """`zone`, or `zone:host` for those who may choose a host."""
+    """`zone`, or `zone:host` for those who may choose a host: only they get to one that is disabled."""
     zone, host = _split(asked.availability_zone)
     if host:
         kit.must("servers:create:forced_host", caller)
@@ -285,7 +285,7 @@ def _zone(asked: NewServer, tx: Tx, caller: Caller, kit: Kit) -> str | None:
             )
         host = wished
     services = tx.services.listed(binary="nova-compute") if zone or host else []
-    if zone and zone not in {one.zone for one in services}:
+    if zone and zone not in {one.zone for one in services if host or not one.is_disabled}:
         raise InvalidInput("The requested availability zone is not available")
     if host and host not in {one.host for one in services}:
         raise InvalidInput(f"Compute host {host} could not be found.")

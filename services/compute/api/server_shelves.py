@@ -99,7 +99,7 @@ def _place(asked: Unshelve, server: Server, tx: Tx, kit: Kit) -> None:
     zone = (server.wanted_zone or "").partition(":")[0] or None
     if "availability_zone" in asked.model_fields_set:
         zone = asked.availability_zone
-        if zone is not None and zone not in {one.zone for one in services.values()}:
+        if zone is not None and zone not in {one.zone for one in services.values() if not one.is_disabled}:
             raise InvalidInput("The requested availability zone is not available")
     if asked.host is not None:
         if (service := services.get(asked.host)) is None:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select, update
 
 from common.errors import Unavailable
-from services.compute.db.tables import ServerSaga
+from services.compute.db.tables import ServerSaga, ServiceRow
 from tests.unit.compute.api.world import ADMIN, ALICE, BOB, IMAGE_URL, URL, World
 
 LATEST = "2.104"
@@ -299,6 +299,23 @@ def test_a_server_that_is_still_on_its_host_goes_to_no_other_zone(world: World) 
     assert act(world, server_id, {"unshelve": {"availability_zone": "nova"}}).status_code == 409
     assert act(world, server_id, {"unshelve": None}).status_code == 202
     assert world.sagas(server_id)[-1].params["in_place"] is True
+
+
+def test_a_zone_without_an_enabled_host_is_not_available(world: World) -> None:
+    world.host("one")
+    server_id = shelved(world)
+    with world.kit.database.transaction() as session:
+        session.execute(update(ServiceRow).values(is_disabled=True))
+
+    answers = (
+        act(world, server_id, {"unshelve": {"availability_zone": "nova"}}),
+        world.alice.post("/v2.1/servers", json=world.order(availability_zone="nova")),
+    )
+
+    sentence = "The requested availability zone is not available"
+    assert [(one.status_code, one.json()["badRequest"]["message"]) for one in answers] == [(400, sentence)] * 2
+    chosen = world.admin().post("/v2.1/servers", json=world.order(availability_zone="nova:one"))
+    assert chosen.status_code == 202
 
 
 def test_a_host_outside_of_the_zone_is_a_conflict(world: World) -> None:
