@@ -12,7 +12,7 @@ T ?=
 CODE := common services cli deploy tests docs
 SERVICES := identity image compute
 
-.PHONY: help setup packages demo run stop logs run-distributed check lint format types imports \
+.PHONY: help setup packages demo run stop logs run-distributed check lint style format types imports \
         test test-unit test-contract test-integration test-e2e test-security interop cloud-init bench sizes docs migration lock clean
 
 help: ## print the verbs
@@ -47,13 +47,21 @@ stop: ## stop what `run` or `run-distributed` started: DATA=DIR
 logs: ## follow the log
 	@tail -n 50 -F $(DATA)/pileus.log $(DATA)/log/*.log 2>/dev/null
 
-check: lint ## the quick loop, under a minute
-	@$(PYTEST) -q -n 2 -m "not slow" tests/unit tests/architecture $(T)
+check: style ## the quick loop, under a minute: types and import rules are looked at beside the tests
+	@said=$$(mktemp); $(MAKE) -s types imports >$$said 2>&1 & typed=$$!; \
+	$(PYTEST) -q -n 2 -m "not slow" tests/unit tests/architecture $(T); tested=$$?; \
+	wait $$typed; typed=$$?; cat $$said; rm $$said; exit $$((tested | typed))
 
-lint: ## ruff, mypy, import rules
+lint: style types imports ## ruff, mypy, import rules
+
+style: ## ruff alone
 	@.venv/bin/ruff check $(CODE)
 	@.venv/bin/ruff format --check --quiet $(CODE)
+
+types: ## mypy alone
 	@.venv/bin/mypy $(CODE)
+
+imports: ## import rules alone
 	@.venv/bin/lint-imports
 
 format: ## ruff format and its safe fixes
