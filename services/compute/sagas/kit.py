@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
@@ -26,6 +26,7 @@ from services.compute.db.hosts import Hosts
 from services.compute.db.tables import ServerRow
 from services.compute.sagas.seen_images import SeenImages
 
+log = logging.getLogger(__name__)
 R = TypeVar("R")
 
 
@@ -112,8 +113,10 @@ class Kit:
 
     def clear(self, server_id: UUID, host: str) -> None:
         """Have nothing of the server left there.  A host that can't does it when it next compares: nothing belongs there."""
-        with suppress(HostFailed):
+        try:
             self.call(DestroyGuest(server_id=server_id), host)
+        except HostFailed as error:
+            log.warning("not cleared away yet", extra={"server_id": str(server_id), "host": host, "why": error.message})
 
     def is_down(self, host: str) -> bool:
         """Whether it was not heard of for too long; while we could not have heard it, nobody is down."""

@@ -83,6 +83,8 @@ def test_what_hands_from_outside_do_to_a_guest_shows_with_the_reason(machine: Ma
     expect(machine, server_id, VmState.ACTIVE, PowerState.PAUSED, "pause", "was paused on its host")
     virsh("resume", domain)
     expect(machine, server_id, VmState.ACTIVE, PowerState.RUNNING, "unpause", "runs again")
+    virsh("undefine", domain)  # it runs on, and would be gone once it is off
+    until(lambda: "Persistent:     yes" in virsh("dominfo", domain), what="its description")
     virsh("managedsave", domain)
     expect(machine, server_id, VmState.STOPPED, PowerState.SHUTDOWN, "stop", "was saved and switched off on its host")
     virsh("start", domain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -41,6 +42,7 @@ from services.compute.drivers.libvirt.host import host_facts
 from services.compute.drivers.libvirt.levers import (
     cause_or_none,
     crash,
+    describe_again,
     forget_memory,
     pause,
     power_on,
@@ -72,6 +74,7 @@ from services.compute.drivers.libvirt.storage import open_libvirt_state, prepare
 from services.compute.drivers.libvirt.watching import Watching
 from services.compute.drivers.turns import Turns
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 GIB = 1 << 30
@@ -96,7 +99,7 @@ class LibvirtHypervisor:
         self._placing = Placing(options, self._domains, self._machines)
         self._turns = Turns()
         self._sizes: dict[Path, int] = {}
-        self._watching = Watching(self.state, self.guests)
+        self._watching = Watching(self._looked_at, self.guests)
         self._connection = Connection(options.uri, call_timeout_s=options.call_timeout_s, on_open=self._on_open)
         self._copies = Copies(options, self._connection, self._domains)
 
@@ -314,6 +317,18 @@ class LibvirtHypervisor:
         if self.options.uri.startswith("qemu"):
             open_libvirt_state()
         self._watching.listen(connection)
+
+    def _looked_at(self, server_id: UUID) -> PowerState:  # NotFound
+        """How it is, after something happened to it."""
+
+        def look(domain: libvirt.virDomain) -> PowerState:
+            if describe_again(domain):
+                log.warning(
+                    "a guest that runs was undefined, and is described again", extra={"server_id": str(server_id)}
+                )
+            return power_state(domain)
+
+        return self._with(server_id, look)
 
     def _remove(self, connection: libvirt.virConnect, server_id: UUID) -> None:
         """Guest and disks."""

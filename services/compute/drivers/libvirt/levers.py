@@ -89,6 +89,15 @@ def set_password(domain: libvirt.virDomain, user: str, password: str) -> None:
         raise Conflict("The guest's agent does not set passwords", said=error.get_error_message()) from error
 
 
+def describe_again(domain: libvirt.virDomain) -> bool:
+    """Whether somebody had undefined it while it runs: it would have been gone, for its owner, once it was off."""
+    if not domain.isActive() or domain.isPersistent():
+        return False
+    own = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
+    domain.connect().defineXML(domain.XMLDesc(own))
+    return True
+
+
 def forget_memory(domain: libvirt.virDomain) -> None:
     """The next start is a fresh boot, whatever was suspended."""
     with ignoring(libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_SUPPORT):
