@@ -82,6 +82,11 @@ def must_boot(image: Image, size: Size) -> None:
         raise InvalidInput(
             f"Image {image.id} is unacceptable: no server can start from a container of format '{image.container_format}'."
         )
+    for part in ("kernel_id", "ramdisk_id"):
+        if image.properties.get(part):
+            raise InvalidInput(
+                f"Image {image.id} is unacceptable: guests start with what their disk holds, not with {part} of an image."
+            )
     if size.memory_mib < image.min_ram:
         raise InvalidInput("Flavor's memory is too small for requested image.")
     if size.root_gib == 0 and image.disk_format == ISO:

@@ -46,8 +46,9 @@ EMULATOR = Setting(None, "hw:emulator_threads_policy", words(*EmulatorThreads),
                    "where what is done for it beside its processors runs: with other guests' or on one more of its own")
 MASK =     Setting(None, "hw:cpu_dedicated_mask", TEXT, "of policy `mixed`: which of its processors are its own, such as `^0`")
 REALTIME = Setting(None, "hw:cpu_realtime", FLAG, "refused: no guest has real-time processors")
+PMEM =     Setting(None, "hw:pmem", TEXT, "refused: no guest has persistent memory")
 # fmt: on
-SETTINGS: tuple[Setting[object], ...] = (POLICY, THREADS, EMULATOR, MASK, REALTIME)
+SETTINGS: tuple[Setting[object], ...] = (POLICY, THREADS, EMULATOR, MASK, REALTIME, PMEM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,7 @@ def _dedicated(
 ) -> frozenset[int]:
     """The vCPUs that have a processor for themselves."""
     mask = _mask(wanted)
-    _must_not_be_realtime(wanted)
+    _must_ask_for_what_there_is(wanted)
     if policy in (None, CpuPolicy.SHARED):
         _must_need_none(threads, emulator, mask)
         return frozenset()
@@ -213,6 +214,8 @@ def _mask(wanted: Wanted) -> frozenset[int]:
     return mask
 
 
-def _must_not_be_realtime(wanted: Wanted) -> None:
+def _must_ask_for_what_there_is(wanted: Wanted) -> None:
     if (wanted.spec(REALTIME) or "").strip().lower() in TRUE:
         raise InvalidInput("Real-time processors (hw:cpu_realtime) are not available in this cloud.")
+    if wanted.spec(PMEM):
+        raise InvalidInput("Persistent memory (hw:pmem) is not available in this cloud.")

@@ -41,3 +41,11 @@ def test_an_image_in_a_container_is_refused_with_its_name(container_format: str)
 def test_beside_a_cd_rom_a_server_needs_a_disk() -> None:
     with pytest.raises(InvalidInput, match="needs a disk of its own"):
         must_boot(an_image(disk_format="iso"), FlavorCopy(memory_mib=512, root_gib=0))
+
+
+@pytest.mark.parametrize("part", ["kernel_id", "ramdisk_id"])
+def test_an_image_with_a_kernel_beside_it_is_refused_rather_than_started_without(part: str) -> None:
+    must_boot(an_image(properties={part: ""}), SIZE)
+
+    with pytest.raises(InvalidInput, match=part):
+        must_boot(an_image(properties={part: "a0e4475e-22fb-4d30-add2-bbb808cf797a"}), SIZE)

@@ -127,6 +127,7 @@ def test_pages_are_of_the_size_asked_for(flavor: str, image: str | None, size: s
         ({"cpu_policy": "dedicated", "cpu_thread_policy": "isolate", "trait:HW_CPU_HYPERTHREADING": "required"}, {},
          "It is not possible to use the 'trait:HW_CPU_HYPERTHREADING' extra spec in combination"),
         ({"cpu_realtime": "yes"}, {}, "Real-time processors .* are not available"),
+        ({"pmem": "6GB"}, {}, "Persistent memory .* is not available"),
         ({"numa_nodes": "3"}, {}, "cannot be evenly distributed across instance NUMA nodes"),
         ({"numa_nodes": "0"}, {}, "The property 'numa_nodes' cannot be '0'. It must be a number greater than 0"),
         ({"numa_nodes": "2"}, {"numa_nodes": "2"}, "Image property 'hw_numa_nodes' is not permitted to override NUMA"),
